@@ -1,0 +1,157 @@
+"""demo: the whole wine A/B test, unattended. Running it again is fine: models that are there are used again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.deployments import compose, wait_until_settled
+from app.cli.options import DEFAULT_NAMESPACE, note, services
+from app.cli.output import put_table, say
+from app.cli.replay import put_arms, run, say_failures
+from app.cli.traffic import LEVEL
+from app.cli.train import start, watch
+from app.format import percent
+from services.errors import NotFound
+
+if TYPE_CHECKING:
+    from services.domain import Deployment
+    from services.factory import Services
+    from services.jobs.replays import Replay
+    from services.stats.binomial import ShareBand
+
+NAME = "mlflow-deployment"
+MODELS = {"a": {"alpha": "0.5", "l1_ratio": "0.5"}, "b": {"alpha": "0.75", "l1_ratio": "0.2"}}
+SPLIT = "80/20"
+ROWS_PER_S = 60.0
+"""Slow enough that Prometheus sees the replay under way: a burst between two scrapes leaves no rate on the charts."""
+
+
+@click.command()
+@click.option("--rows", type=click.IntRange(1, 4898), default=1000, show_default=True, help="Rows to replay.")
+@click.option("--retrain", is_flag=True, help="Train anew, even if models with these parameters are there.")
+def demo(rows: int, retrain: bool) -> None:
+    """Do the whole wine A/B test: train two models, deploy them 80/20, replay the data, compare the rewards.
+
+    Decant must be running (`make demo` sees to that).
+
+    \b
+    Example: python -m app demo --rows 2000
+    """
+    built = services()
+    say("1. Two ElasticNet models of the wine data, trained with MLflow")
+    references = {arm: _model(built, values, retrain) for arm, values in MODELS.items()}
+    say(f"2. {NAME} in namespace {DEFAULT_NAMESPACE}, traffic {SPLIT}")
+    _deploy(built, references)
+    say(f"3. {rows:,} rows of wine sent through the split, each with the bounded reward 1/(1+e²)")
+    done = _replay(built, rows)
+    click.echo()
+    put_arms(done)
+    click.echo()
+    _put_split(done)
+    _put_addresses(built)
+    say_failures(done)
+
+
+def _model(built: Services, values: dict[str, str], retrain: bool) -> str:
+    """A run id: of the newest finished run with these parameters, else of a new one."""
+    words = " ".join(f"{name}={value}" for name, value in values.items())
+    experiments = [e.id for e in built.runs.experiments() if e.name == built.settings.mlflow_experiment]
+    if experiments and not retrain:
+        # The parameters are text to MLflow: train.py logs them as Python writes the floats.
+        wanted = " and ".join(f"params.{name} = '{float(value)}'" for name, value in values.items())
+        page = built.runs.search(experiments, f"attributes.status = 'FINISHED' and {wanted}", limit=1)
+        if page.runs and (page.runs[0].models or page.runs[0].mlflow2_model):
+            say(f"   {words}: run {page.runs[0].run_id} is there")
+            return page.runs[0].run_id
+    training = watch(built, start(built, values))
+    say(f"   {words}: run {training.run_id}")
+    if training.run_id is None:
+        raise NotFound("run of training", str(training.id))
+    return training.run_id
+
+
+def _deploy(built: Services, references: dict[str, str]) -> None:
+    key = (DEFAULT_NAMESPACE, NAME)
+    wanted = compose(built, key, dict(references), None, SPLIT, 1)
+    present = _present(built)
+    if present is None or present.predictors != wanted.predictors:
+        if present is not None:
+            say(f"   It exists with other contents: {_contents(present)}.")
+            say(f"   It is replaced by {_contents(wanted)}; `python -m app undo {NAME}` brings the old one back.")
+        built.operations.apply(wanted, note=note(built, "make demo"))
+    else:
+        say("   It runs already with these models and this split: nothing to change.")
+    wait_until_settled(built, *key)
+
+
+def _present(built: Services) -> Deployment | None:
+    try:
+        return built.engine.get(DEFAULT_NAMESPACE, NAME).deployment
+    except NotFound:
+        return None
+
+
+def _contents(deployment: Deployment) -> str:
+    return ", ".join(f"{p.name}={p.provenance.label or p.model_uri} at {p.traffic} %" for p in deployment.predictors)
+
+
+def _replay(built: Services, rows: int) -> Replay:
+    from services.traffic.replay import ReplaySpec
+    from services.traffic.rewards import Reward, RewardKind
+
+    return run(
+        built,
+        ReplaySpec(
+            namespace=DEFAULT_NAMESPACE,
+            deployment=NAME,
+            dataset="wine-quality",
+            target="quality",
+            reward=Reward(RewardKind.BOUNDED),
+            rows=rows,
+            rate=ROWS_PER_S,
+        ),
+    )
+
+
+def _put_split(done: Replay) -> None:
+    from services.stats.binomial import share_band
+
+    shares = dict(zip(MODELS, (int(part) / 100 for part in SPLIT.split("/")), strict=True))
+    sent = {arm.predictor: arm.sent for arm in done.arms}
+    total = sum(sent.get(name, 0) for name in shares)  # rows that nobody answered belong to no arm
+    rows = []
+    for name, share in shares.items():
+        n, band = sent.get(name, 0), share_band(total, share, LEVEL)
+        verdict = "as asked" if band.holds(n) else "NOT as asked"
+        rows.append((name, percent(share), percent(n / total if total else None), f"{n:,}", _range(band), verdict))
+    put_table(("predictor", "asked", "observed", "n", f"{LEVEL:.0%} of the time", ""), rows, right=(1, 2, 3))
+
+
+def _range(band: ShareBand) -> str:
+    return f"{band.low:,} to {band.high:,}"
+
+
+def _put_addresses(built: Services) -> None:
+    base, query = built.settings.dashboard_url, f"?deployment={DEFAULT_NAMESPACE}/{NAME}"
+    click.echo()
+    put_table(
+        ("open", ""),
+        [
+            (f"{base}/", "all deployments at a glance"),
+            (f"{base}/runs", "the two runs, side by side"),
+            (f"{base}/deploy{query}", "the split slider and the manifest"),
+            (f"{base}/traffic{query}", "one request to both models; replays"),
+            (f"{base}/monitor{query}", "requests, reward and latency of each model"),
+        ],
+    )
+    url = built.engine.endpoint(DEFAULT_NAMESPACE, NAME).url
+    click.echo()
+    click.echo("Or ask for a prediction:")
+    click.echo("  curl -X POST -H 'Content-Type: application/json' \\")
+    click.echo(
+        '    -d \'{"data": {"names": [], "ndarray": [[7.0, 0.27, 0.36, 20.7, 0.045, 45.0, 170.0, 1.001, '
+        "3.0, 0.45, 8.8]]}}' \\"
+    )
+    click.echo(f"    {url}/api/v0.1/predictions")

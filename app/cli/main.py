@@ -1,0 +1,57 @@
+"""The group of all commands."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from app.cli.changes import delete, events, history, logs, undo
+from app.cli.demo import demo
+from app.cli.deployments import deploy
+from app.cli.group import DecantGroup
+from app.cli.jobs import cancel, jobs, resume
+from app.cli.monitor import monitor
+from app.cli.predict import predict
+from app.cli.replay import replay
+from app.cli.runs import runs
+from app.cli.system import down, status, up
+from app.cli.traffic import traffic
+from app.cli.train import train
+
+
+@click.group(cls=DecantGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", is_flag=True, help="Also show what the libraries log.")
+def cli(verbose: bool) -> None:
+    """Decant: A/B tests of MLflow models, from run to verdict.
+
+    \b
+    Exit codes: 0 done, 2 wrong input, 3 not found, 4 changed meanwhile, 5 a part does not answer,
+    6 a part refused, 7 something did not start or failed, 8 already running, 9 port taken, 130 interrupted.
+    Settings are environment variables: see docs/settings.md.
+    """
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
+
+
+for command in (
+    up,
+    down,
+    status,
+    demo,
+    train,
+    runs,
+    deploy,
+    traffic,
+    predict,
+    replay,
+    monitor,
+    history,
+    undo,
+    delete,
+    logs,
+    events,
+    jobs,
+    cancel,
+    resume,
+):
+    cli.add_command(command)

@@ -1,0 +1,175 @@
+"""up, down, status: the local engine as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.deployments import status_rows
+from app.cli.options import json_option, services, settings
+from app.cli.output import plain, put_json, put_table, say
+from services.errors import DecantError, StartFailed, Unavailable
+
+if TYPE_CHECKING:
+    from services.settings import Settings
+
+READY_TIMEOUT_S = 300.0  # `up` has a limit of its own; this one is for the case that it hangs
+POLL_S = 0.2
+LOG_TAIL = 15
+
+
+@click.command()
+@click.option("--background", is_flag=True, help="Return when everything is ready, and leave it running.")
+def up(background: bool) -> None:
+    """Start everything and print the address to open; Ctrl-C stops it.
+
+    \b
+    Example: python -m app up
+    """
+    from services.evidence.database import open_database
+    from services.runtime import launcher
+    from services.settings import unknown_variables
+
+    chosen = settings()
+    for name, nearest in unknown_variables().items():
+        say(f"Careful: {name} sets nothing.{f' Is {nearest} meant?' if nearest else ' See docs/settings.md.'}")
+    open_database(chosen.store_url).dispose()  # a store that cannot be used is told before anything starts
+    if background:
+        start_in_background(chosen)
+        return
+    sys.exit(launcher.up(chosen, say))
+
+
+@click.command()
+def down() -> None:
+    """Stop everything that `up` started. The state stays: `up` brings it all back.
+
+    \b
+    Example: python -m app down
+    """
+    from services.runtime import launcher
+
+    say("Decant has stopped." if launcher.down(settings()) else "Decant is not running.")
+
+
+@click.command()
+@json_option
+def status(as_json: bool) -> None:
+    """Show which parts answer, and the deployments.
+
+    Exits with 5 if a part does not answer.
+
+    \b
+    Example: python -m app status --json
+    JSON: {"running", "address", "parts": [{part, ok, detail, hint}], "deployments": [{namespace, name, ...}]}
+    """
+    from services.runtime import launcher
+
+    built = services()
+    running = launcher.running(built.settings)
+    with contextlib.suppress(DecantError):
+        built.runs.ping()  # the first import of MLflow takes seconds, which the health check would count as silence
+    parts = built.health.all()
+    try:
+        deployments = built.engine.list()
+        problem = ""
+    except Unavailable as error:
+        deployments, problem = [], str(error)
+    if as_json:
+        put_json(
+            {
+                "running": running is not None,
+                "address": built.settings.dashboard_url if running else None,
+                "parts": [plain(part) for part in parts],
+                "deployments": [status_rows(one) for one in deployments],
+            }
+        )
+    else:
+        click.echo(f"Decant runs: {built.settings.dashboard_url}" if running else "Decant is not running: `make run`.")
+        click.echo()
+        put_table(
+            ("part", "", "detail"),
+            [(p.part, "ok" if p.ok else "DOWN", p.detail if p.ok else f"{p.detail} {p.hint}".strip()) for p in parts],
+        )
+        click.echo()
+        _put_deployments([status_rows(one) for one in deployments], problem)
+    if not all(part.ok for part in parts):
+        click.get_current_context().exit(Unavailable.exit_code)
+
+
+def _put_deployments(rows: list[dict[str, object]], problem: str) -> None:
+    if problem:
+        click.echo(problem)
+    elif not rows:
+        click.echo("No deployments yet: `make demo`, or `python -m app deploy --help`.")
+    else:
+        columns = ("namespace", "name", "settled", "requested", "in_force")
+        put_table(
+            ("namespace", "deployment", "settled", "requested", "in force"),
+            [["-" if row[c] is None else _words(row[c]) for c in columns] for row in rows],
+        )
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+
+
+def start_in_background(chosen: Settings) -> None:
+    """Make sure that everything runs and is ready; the output of a start goes to log/up.log in the state folder.
+
+    Raises:
+        StartFailed: if it ends, or is not ready in time; carries the last lines of that log.
+    """
+    from services.runtime import launcher
+
+    if launcher.running(chosen) is not None:
+        _wait_until_ready(chosen, None)
+        say(f"Decant is running: {chosen.dashboard_url}")
+        return
+    chosen.paths.log.mkdir(parents=True, exist_ok=True)
+    log = chosen.paths.log / "up.log"
+    say(f"Starting Decant in the background (log: {log}) ...")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", "up"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,  # Ctrl-C in this terminal is not for it
+        )
+    _wait_until_ready(chosen, process)
+    say(f"Decant is ready: {chosen.dashboard_url}")
+
+
+def _wait_until_ready(chosen: Settings, process: subprocess.Popen[bytes] | None) -> None:
+    from services.runtime.parts import page_answers
+
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    built = services()
+    while True:
+        if process is not None and (code := process.poll()) is not None:
+            raise StartFailed("Decant", f"it ended with exit code {code}", _log_tail(chosen))
+        try:
+            missing = [part.part for part in built.health.all() if not part.ok]
+        except DecantError as error:  # a part may fail in its own way while it comes up
+            missing = [str(error)]
+        if not missing and page_answers(chosen):
+            return
+        if time.monotonic() > deadline:
+            waiting_for = ", ".join(missing) or "the dashboard"
+            raise StartFailed("Decant", f"no answer from {waiting_for} in {READY_TIMEOUT_S:g} s", _log_tail(chosen))
+        time.sleep(POLL_S)
+
+
+def _log_tail(chosen: Settings) -> list[str]:
+    log = chosen.paths.log / "up.log"
+    return log.read_text(errors="replace").splitlines()[-LOG_TAIL:] if log.exists() else []

@@ -1,0 +1,51 @@
+"""Dialogs before what is hard to take back: deleting a deployment, undoing more than a moved split."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import format as fmt
+from app import reads
+from app.components.history import describe
+from app.guard import boundary, escape
+from app.wiring import note, services
+from services.domain import Change, DeploymentStatus
+
+
+@st.dialog("Delete this deployment?")
+def confirm_delete(status: DeploymentStatus) -> None:
+    """Says what goes and what stays, asks why, and deletes."""
+    deployment = status.deployment
+    arms = ", ".join(p.name for p in deployment.predictors)
+    st.markdown(
+        f"**{deployment.key}** stops answering and its model servers ({escape(arms)}) end once their requests are "
+        "answered. Models, replays and history stay; the Deploy page can bring it back."
+    )
+    why = st.text_input("Reason", placeholder="why, for the history", max_chars=500, key="delete-why")
+    if st.button("Delete", type="primary", icon=":material/delete:", key="delete-confirmed"):
+        with boundary("The deletion"):
+            services().operations.delete(deployment.namespace, deployment.name, note=note(why))
+            reads.forget()
+            st.rerun()  # still about this deployment: how it drains, then that it is gone and can come back
+
+
+@st.dialog("Undo this change?")
+def confirm_undo(namespace: str, name: str, change: Change) -> None:
+    """Says which change, asks why, and undoes it."""
+    st.markdown(
+        f"{escape(change.who)}, {fmt.ago(change.at)}: **{escape(describe(change))}**  \n{escape(_consequence(change))}"
+    )
+    why = st.text_input("Reason", placeholder="why, for the history", max_chars=500, key="undo-why")
+    if st.button("Undo it", type="primary", icon=":material/undo:", key="undo-confirmed"):
+        with boundary("The undo"):
+            services().operations.undo(namespace, name, note=note(why))
+            reads.forget()
+            st.rerun()
+
+
+def _consequence(change: Change) -> str:
+    if not change.before:
+        return "Undoing it deletes the deployment."
+    if not change.after:
+        return "Undoing it brings the deployment back as it was."
+    return "Undoing it applies the manifest from before: models that changed are loaded again, then switched."

@@ -1,0 +1,175 @@
+"""The form that makes or changes a deployment: a model for A, perhaps one for B, a shadow, and then Apply."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app import reads, state
+from app.components import base as bases
+from app.components.arms import draw_arm_title
+from app.components.draft import FIRST, SECOND, SHADOW, ArmDraft, arm_name, arms_of, compose, mismatch
+from app.components.manifest_view import draw_manifest
+from app.components.model_picker import RECENT_RUNS, draw_picker, draw_resolved, draw_tracking_notice, known_choices
+from app.components.split_slider import EDITOR, after_change, contested, draw_share_slider, draw_stale
+from app.components.target import Target
+from app.guard import boundary, escape
+from app.state import Param
+from app.wiring import note, services
+from services.domain import MAX_REPLICAS, Deployment, Predictor
+from services.errors import DecantError
+
+START_SHARE = 20  # percent for B in a new deployment, as in the tutorial
+JOIN_SHARE = 0  # for a B that joins a live A: nothing moves before somebody moves it
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """One arm of the form: where its colour is, what is live there, what the URL asks for."""
+
+    letter: str
+    place: int
+    present: Predictor | None
+    param: Param | None
+    optional: bool
+
+
+def draw_deploy_form(target: Target) -> None:
+    """Draw it for a new or a live deployment; Apply calls the operation once and starts the page anew."""
+    status = target.status
+    base = bases.follow(EDITOR, target.key if status else "new", status)
+    live = base.deployment
+    present = arms_of(live)
+    draw_tracking_notice()
+    problems = [target.problem] if target.problem else []
+    columns = st.columns(2)
+    slot_a = _Slot("A", 0, present.first, Param.MODEL_A, optional=False)
+    slot_b = _Slot("B", 1, present.second, Param.MODEL_B, optional=present.second is None)
+    slot_c = _Slot("C", 2, present.shadow, None, optional=True)
+    _prefetch(slot_a, slot_b)
+    name_a = arm_name(present.first, FIRST, set())
+    name_b = arm_name(present.second, SECOND, {name_a})
+    key = f"{target.key if status else 'new'}-{base.generation}"
+    with columns[0]:
+        first = _draw_arm(slot_a, name_a, key, problems)
+    with columns[1]:
+        second = _draw_arm(slot_b, name_b, key, problems)
+    share = None
+    if second and present.second is None:
+        share = draw_share_slider("Share of B", START_SHARE if live is None else JOIN_SHARE, key=f"share-{key}")
+    with st.expander("Shadow C: gets a copy of every request, its answers go to nobody", expanded=bool(present.shadow)):
+        name_c = arm_name(present.shadow, SHADOW, {name_a, name_b, *(p.name for p in present.others)})
+        shadow = _draw_arm(slot_c, name_c, key, problems)
+    if first and second and first.model and second.model and (words := mismatch(first.model, second.model)):
+        st.warning(f"**A and B take different inputs:** {escape(words)}.", icon=":material/rule:")
+    if not first:
+        if not problems:
+            problems.append("Choose a model for A.")
+        _draw_apply(target, None, "", base, problems)
+        return
+    wanted = compose(target.namespace, target.name, live, first, second, shadow, share)
+    if second and wanted.predictors[0].model_uri == wanted.predictors[1].model_uri:
+        st.info(
+            "A and B are the same model: an A/A test, in which any difference is chance.", icon=":material/balance:"
+        )
+    yaml_text = _preview(wanted, problems)
+    changed = draw_manifest(yaml_text, wanted, live) if yaml_text else False
+    if yaml_text and not changed and not problems:
+        problems.append("This is what is live already.")
+    if status and base.version != status.version:
+        if wanted == live:
+            bases.renew(EDITOR, target.key, status)
+            st.rerun()
+        draw_stale(EDITOR, status)
+    _draw_apply(target, wanted, yaml_text, base, problems)
+
+
+def _draw_arm(slot: _Slot, name: str, key: str, problems: list[str]) -> ArmDraft | None:
+    """One arm's fields. Returns None when no model is chosen; adds to `problems` what is wrong with it."""
+    with st.container(border=True):
+        present = slot.present
+        detail = "shadow" if slot.letter == "C" else "champion" if slot.letter == "A" else "challenger"
+        draw_arm_title(slot.place, name, detail + ("" if present or not slot.optional else ", optional"))
+        asked = state.read(slot.param) if slot.param else None
+        labels = known_choices(present)
+        default = asked or (present.model_uri if present else None)
+        reference = draw_picker(
+            f"Model of {slot.letter}", labels, key=f"model-{slot.letter}-{key}", default=default, optional=slot.optional
+        )
+        if slot.param:  # the draft is in the URL, so a link to it can be sent and other pages do not lose it
+            live = present is not None and reference == present.model_uri
+            state.write(slot.param, None if live else reference)
+        replicas = int(
+            st.number_input(
+                "Replicas",
+                0,
+                MAX_REPLICAS,
+                present.replicas if present else 1,
+                key=f"replicas-{slot.letter}-{key}",
+                help="Model server processes that share this arm's requests. 0 stops the arm.",
+            )
+        )
+        if not reference:
+            return None
+        model, problem = draw_resolved(reference, present)
+        if problem:
+            problems.append(f"{slot.letter}: {problem}")
+        if model is None and (present is None or reference != present.model_uri):
+            return None
+        return ArmDraft(name, replicas, model)
+
+
+def _preview(wanted: Deployment, problems: list[str]) -> str:
+    """The YAML that Apply would write; what the engine would refuse goes into `problems`."""
+    if problems:
+        return ""
+    try:
+        return services().engine.preview(wanted, note=note())
+    except DecantError as error:
+        problems.append(str(error))
+        return ""
+
+
+def _draw_apply(
+    target: Target, wanted: Deployment | None, yaml_text: str, base: bases.Base, problems: list[str]
+) -> None:
+    why = st.text_input(
+        "Reason", key=f"apply-why-{target.key}-{base.generation}", placeholder="why, for the history", max_chars=500
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        label = "Apply" if target.status else "Deploy"
+        pressed = st.button(
+            label,
+            type="primary",
+            icon=":material/rocket_launch:",
+            disabled=wanted is None or not yaml_text or bool(problems),
+            key="apply",
+        )
+        if problems:
+            st.caption(" ".join(escape(p) for p in dict.fromkeys(problems)))
+    if not pressed or wanted is None:
+        return
+    stale = target.status is not None and base.version != target.status.version
+    with boundary("Applying it"), contested(EDITOR, target.status, shown=stale) if target.status else nullcontext():
+        done = services().operations.apply(wanted, note=note(why), expected_version=base.version)
+        for param in (Param.MODEL_A, Param.MODEL_B):
+            state.write(param, None)
+        after_change(done, base.version)
+        bases.renew(EDITOR, done.deployment.key, done)
+        if target.status is None:
+            bases.renew(EDITOR, "new", None)
+        state.select_deployment(wanted.namespace, wanted.name)
+        st.toast(f"{wanted.key} is on its way.", icon=":material/rocket_launch:")
+        st.rerun()
+    reads.forget()
+
+
+def _prefetch(*slots: _Slot) -> None:
+    wanted = [state.read(slot.param) for slot in slots if slot.param]
+    reads.prefetch(
+        (reads.recent_runs, RECENT_RUNS),
+        (reads.registered_models,),
+        *((reads.model, reference) for reference in wanted if reference),
+    )

@@ -1,0 +1,93 @@
+"""One deployment on one card: its arms, the split asked for and in force, the rate, and who changed it last and why."""
+
+from __future__ import annotations
+
+import html
+from datetime import datetime
+
+import streamlit as st
+
+from app import format as fmt
+from app import theme
+from app.components.history import describe
+from app.guard import escape
+from app.links import page_link
+from app.state import Param
+from services.domain import Change, DeploymentStatus, Phase, PredictorStatus, Split
+
+PHASES = {
+    Phase.READY: ("green", ":material/check_circle:"),
+    Phase.LOADING: ("orange", ":material/hourglass_top:"),
+    Phase.PENDING: ("gray", ":material/schedule:"),
+    Phase.FAILED: ("red", ":material/error:"),
+}
+
+
+def draw_card(status: DeploymentStatus, rate_per_s: float | None, last: Change | None, now: datetime) -> None:
+    """`rate_per_s` None: not known (Prometheus is silent or there was no traffic)."""
+    deployment = status.deployment
+    colors = theme.arm_colors([p.name for p in deployment.predictors])
+    with st.container(border=True, key=f"card-{deployment.namespace}-{deployment.name}"):
+        head, rate = st.columns([3, 1], vertical_alignment="center")
+        head.markdown(f"##### {escape(deployment.name)} &nbsp; :gray[{escape(deployment.namespace)}]")
+        rate.markdown(f"**{fmt.rate(rate_per_s)}** :gray[now]", text_alignment="right")
+        if status.deleting:
+            st.caption("It is being deleted.")
+        for predictor in deployment.predictors:
+            share = "shadow" if predictor.shadow else fmt.percent(predictor.traffic / 100)
+            left, right = st.columns([5, 2], vertical_alignment="center")
+            dot = f'<span style="color:{colors[predictor.name]}">●</span>'
+            left.html(
+                f'{dot} <b>{html.escape(predictor.name)}</b> <span style="opacity:.75">'
+                f"{html.escape(predictor.provenance.label)} · {share}</span>"
+            )
+            with right:
+                _draw_phase(status.predictor(predictor.name))
+        st.html(split_bars(status.requested, status.in_force, colors))
+        st.caption(_last_change(status, last, now))
+        where = {Param.DEPLOYMENT: deployment.key}
+        with st.container(horizontal=True):
+            for page in ("monitor", "deploy", "traffic"):
+                page_link(page, params=where)
+
+
+def split_bars(requested: Split, in_force: Split | None, colors: dict[str, str]) -> str:
+    """The split as HTML: one bar when the gateway does what was asked, else one for each, named."""
+    if in_force is not None and in_force.as_dict() == requested.as_dict():
+        return _bar("in force", requested, colors)
+    if in_force is None:
+        return _bar("asked for; what is in force cannot be read", requested, colors)
+    return _bar("asked for", requested, colors) + _bar("in force", in_force, colors)
+
+
+def _bar(label: str, split: Split, colors: dict[str, str]) -> str:
+    pieces = "".join(
+        f'<div style="width:{percent}%;background:{colors.get(name, theme.total_color())}" '
+        f'title="{html.escape(name)} {percent} %"></div>'
+        for name, percent in split.shares
+        if percent
+    )
+    said = html.escape(f"{label}: {split}")
+    return (
+        f'<div style="margin:.1rem 0"><div role="img" aria-label="{said}" style="display:flex;gap:2px;height:.7rem;'
+        f'border-radius:.35rem;overflow:hidden;background:rgba(128,128,128,.2)">{pieces}</div>'
+        f'<div style="font-size:.85rem;opacity:.75">{html.escape(label)}: '
+        f"{' / '.join(str(percent) for _, percent in split.shares)}</div></div>"
+    )
+
+
+def _draw_phase(status: PredictorStatus) -> None:
+    color, icon = PHASES[status.phase]
+    text = "updating" if status.updating else str(status.phase)
+    if status.desired > 1:
+        text += f" {status.ready}/{status.desired}"
+    st.badge(text, icon=icon, color=color, help=escape(status.reason) or None)  # type: ignore[arg-type]
+
+
+def _last_change(status: DeploymentStatus, last: Change | None, now: datetime) -> str:
+    if last is not None:
+        why = f" — {escape(last.why)}" if last.why else ""
+        return f"{fmt.ago(last.at, now)}, {escape(last.who)}: {escape(describe(last))}{why}"
+    if status.changed_at is None:
+        return "No change on record."
+    return f"changed {fmt.ago(status.changed_at, now)} by {escape(status.changed_by or 'somebody')}"

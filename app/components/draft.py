@@ -1,0 +1,121 @@
+"""A deployment as somebody is about to change it: from the form's fields to the value that is applied. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from services.domain import Deployment, Predictor
+
+if TYPE_CHECKING:
+    from services.tracking.models import ModelRef
+
+FIRST, SECOND, SHADOW = "a", "b", "c"
+ALL = 100  # percent
+
+
+@dataclass(frozen=True)
+class ArmDraft:
+    """The fields of one arm. `model` None: what runs there stays."""
+
+    name: str
+    replicas: int
+    model: ModelRef | None = None
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The arms of a live deployment by the form's slots; further live arms are left alone."""
+
+    first: Predictor | None = None
+    second: Predictor | None = None
+    shadow: Predictor | None = None
+    others: tuple[Predictor, ...] = ()
+
+
+def arms_of(deployment: Deployment | None) -> Arms:
+    if deployment is None:
+        return Arms()
+    live = deployment.live
+    return Arms(
+        first=live[0] if live else None,
+        second=live[1] if len(live) > 1 else None,
+        shadow=next((p for p in deployment.predictors if p.shadow), None),
+        others=live[2:],
+    )
+
+
+def arm_name(present: Predictor | None, wanted: str, taken: set[str]) -> str:
+    """The name of a slot: what it is called already, else `wanted`, made different from the names in use."""
+    if present is not None:
+        return present.name
+    name, n = wanted, 2
+    while name in taken:
+        name, n = f"{wanted}{n}", n + 1
+    return name
+
+
+def compose(
+    namespace: str,
+    name: str,
+    base: Deployment | None,
+    first: ArmDraft,
+    second: ArmDraft | None,
+    shadow: ArmDraft | None,
+    share: int | None,
+) -> Deployment:
+    """The deployment that the form describes.
+
+    `share` is the percentage of the second arm, and A gets the rest; None keeps the split as it is live. Whether the
+    result is valid is for `Deployment.validated` and the engine to say.
+    """
+    present = arms_of(base)
+    predictors = [_predictor(first, present.first)]
+    if second is not None:
+        predictors.append(_predictor(second, present.second))
+    if share is not None or len(predictors) == 1:
+        given = 0 if share is None else share
+        shares = [100 - given, given] if len(predictors) > 1 else [100]
+        predictors = [replace(p, traffic=t) for p, t in zip(predictors, shares, strict=True)]
+    predictors += present.others
+    if shadow is not None:
+        copied = present.shadow.traffic if present.shadow else ALL  # of a shadow: the share of requests it gets to see
+        predictors.append(replace(_predictor(shadow, present.shadow), shadow=True, traffic=copied))
+    return Deployment(namespace, name, tuple(predictors), base.annotations if base else ())
+
+
+def _predictor(arm: ArmDraft, present: Predictor | None) -> Predictor:
+    kept = present or Predictor(arm.name, "")
+    if arm.model is None:
+        return replace(kept, replicas=arm.replicas)
+    return replace(
+        kept,
+        model_uri=arm.model.uri,
+        provenance=arm.model.provenance,
+        parameters=arm.model.parameters,
+        replicas=arm.replicas,
+    )
+
+
+def diff(before: str, after: str) -> str:
+    """The unified diff of two manifests; empty when they are equal."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "live", "wanted", lineterm="", n=3)
+    return "\n".join(lines)
+
+
+def mismatch(first: ModelRef, second: ModelRef) -> str:
+    """In words, how the inputs of two models differ; empty when one request fits both."""
+    one, two = first.signature, second.signature
+    if one.named and two.named:
+        only_one = [n for n in one.names if n not in two.names]
+        only_two = [n for n in two.names if n not in one.names]
+        parts = []
+        if only_one:
+            parts.append(f"only A wants {', '.join(only_one)}")
+        if only_two:
+            parts.append(f"only B wants {', '.join(only_two)}")
+        return "; ".join(parts)
+    if bool(one.columns) != bool(two.columns):
+        return "one wants named columns and the other does not"
+    return ""

@@ -1,0 +1,93 @@
+"""The live part of the Monitor page: asks everything at once, then draws it in fixed places so that nothing jumps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+import streamlit as st
+
+from app import format as fmt
+from app.components import charts
+from app.components.history import draw_history
+from app.components.observed import split_since
+from app.components.tiles import draw_tiles
+from app.components.totals import draw_totals
+from app.guard import boundary, show_error
+from app.parallel import Answers, ask
+from app.state import Window
+from services.domain import Deployment
+from services.evidence.store import EvidenceStore
+from services.metrics.model import Chart
+from services.metrics.prometheus import MetricsReader
+
+MAX_MARKS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the person looks at. `arms` is None when the engine could not say."""
+
+    namespace: str
+    name: str
+    arms: Deployment | None
+    window: Window
+    quantiles: tuple[float, ...]
+    zone: tzinfo
+
+
+def draw_live(view: View, metrics: MetricsReader, store: EvidenceStore) -> None:
+    """Tiles, charts, totals and the history of the window that ends now."""
+    now = datetime.now(UTC)
+    start, end = view.window.bounds(now)
+    answers = ask(_questions(view, metrics, store, start, end))
+    marks = answers.get("changes", [])
+    down = answers.error("tiles")
+    if down is not None:
+        show_error(down)
+    else:
+        with boundary("The tiles"):
+            draw_tiles(answers["tiles"])
+        predictors = [p.name for p in view.arms.predictors] if view.arms else _seen(answers)
+        since = answers.get("last") if _all_empty(answers) else None
+        for row in ((Chart.RPS, Chart.REWARD), (Chart.LATENCY, Chart.ERRORS)):
+            for column, kind in zip(st.columns(2, gap="medium"), row, strict=True):
+                with column, boundary(charts.TITLES[kind]):
+                    charts.draw(answers[kind], predictors, marks, view.zone, since, key=f"{view.namespace}-{view.name}")
+        st.markdown(f"**Per predictor** &nbsp; :gray[last {view.window.label}]")
+        with boundary("The totals"):
+            draw_totals(answers["totals"], view.arms, split_changed=split_since(marks, None) is not None)
+    st.markdown(f"**Changes** &nbsp; :gray[last {view.window.label}]")
+    with boundary("The history"):
+        draw_history(answers["changes"], view.zone, "Nobody changed anything in this window.")
+    st.caption(f"Read at {fmt.clock(now, view.zone, now)} ({view.zone})")
+
+
+def _questions(
+    view: View, metrics: MetricsReader, store: EvidenceStore, start: datetime, end: datetime
+) -> dict[str, Callable[[], Any]]:
+    where = (view.namespace, view.name)
+
+    def chart(kind: Chart) -> Callable[[], Any]:
+        return lambda: metrics.chart(kind, *where, start, end, quantiles=view.quantiles)
+
+    return {
+        "tiles": lambda: metrics.tiles(*where, view.window.seconds, end),
+        "totals": lambda: metrics.totals(*where, start, end),
+        "last": lambda: metrics.last_sample(*where),
+        "changes": lambda: store.changes(*where, since=start, limit=MAX_MARKS),
+        **{kind: chart(kind) for kind in Chart},
+    }
+
+
+def _all_empty(answers: Answers) -> bool:
+    found = answers.get(Chart.RPS)
+    return found is not None and found.empty
+
+
+def _seen(answers: Answers) -> Sequence[str]:
+    """Predictors by name, when only the metrics know them."""
+    found = answers.get(Chart.RPS)
+    return sorted({s.predictor for s in found.series if s.predictor}) if found else []

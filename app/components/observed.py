@@ -1,0 +1,158 @@
+"""Requested, in force, observed: three answers to “what is the split?”, each from the one who knows it.
+
+Requested is in the manifest, in force is read back from the gateway, observed is counted by the gateway since the split
+last changed, with the band in which luck alone would leave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+import streamlit as st
+
+from app import format as fmt
+from app import reads, state, theme
+from app.components import arms
+from app.guard import escape as plain
+from app.guard import guarded
+from services.deployments.manifest import from_yaml
+from services.domain import Change, Deployment, DeploymentStatus
+from services.errors import DecantError, InvalidInput
+from services.operations import read_split
+from services.stats.binomial import ShareBand, share_band
+
+REFRESH_S = 2.0
+# The page looks every two seconds, for hours: an alarm that luck raises once in 20 looks would ring all day.
+ALARM_LEVEL = 0.9999
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What one arm got of the requests that the gateway split."""
+
+    predictor: str
+    label: str
+    count: int
+    band: ShareBand
+
+    @property
+    def outside(self) -> bool:
+        """Whether luck is no explanation any more. A mark just beside the band shown is no news, see ALARM_LEVEL."""
+        return not share_band(self.band.n, self.band.share, ALARM_LEVEL).holds(self.count)
+
+    @property
+    def sentence(self) -> str:
+        """`B got 19.2 % of 1,204 requests; 17.8-22.3 % expected`."""
+        low, high = fmt.percent(self.band.low_share), fmt.percent(self.band.high_share)
+        expected = low if low == high else f"{low.removesuffix(f'{fmt.THIN}%')}–{high}"
+        got = fmt.percent(self.count / self.band.n)
+        return f"{self.label} got {got} of {fmt.count(self.band.n)} requests; {expected} expected"
+
+
+def observe(deployment: Deployment, counts: Mapping[str, int]) -> tuple[Observed, ...]:
+    """Each arm's count beside its band; empty while nothing was counted. Pure."""
+    split = deployment.split
+    n = sum(counts.get(name, 0) for name in split.names)
+    if not n:
+        return ()
+    return tuple(
+        Observed(name, arms.label(deployment, name), counts.get(name, 0), share_band(n, share / 100))
+        for name, share in split.shares
+    )
+
+
+def split_since(changes: Sequence[Change], fallback: datetime | None) -> datetime | None:
+    """When the split last became what it is, of a history with the newest first. Pure."""
+    for change in changes:
+        if _split_of(change.before) != _split_of(change.after):
+            return fmt.aware(change.at)
+    return fmt.aware(fallback) if fallback else None
+
+
+def _split_of(text: str) -> dict[str, int] | None:
+    split = read_split(text)
+    if split is None and text:
+        try:
+            split = from_yaml(text).split
+        except InvalidInput:
+            return None
+    return split.as_dict() if split else None
+
+
+@st.fragment(run_every=REFRESH_S)
+@guarded("The live split")
+def draw_live_split(namespace: str, name: str) -> None:
+    """The three answers, refreshed by themselves."""
+    status = reads.status(namespace, name)
+    since = split_since(reads.history(namespace, name), status.changed_at)
+    counts: Mapping[str, int] = {}
+    trouble = ""
+    try:
+        counts = reads.router_counts(namespace, name, since) if since else {}
+    except DecantError as error:
+        trouble = error.sentence
+    seen = {o.predictor: o for o in observe(status.deployment, counts)}
+    st.html("".join(_row(status, predictor, seen.get(predictor)) for predictor in status.requested.names))
+    _draw_words(status, list(seen.values()), since, trouble)
+
+
+def _draw_words(status: DeploymentStatus, seen: Sequence[Observed], since: datetime | None, trouble: str) -> None:
+    if status.in_force is None:
+        st.caption(":orange[The gateway does not say which split is in force.]")
+    elif status.in_force.as_dict() != status.requested.as_dict():
+        st.caption(f":orange[The gateway still splits {status.in_force}; the request is {status.requested}.]")
+    if trouble:
+        st.caption(f"Observed: {plain(trouble)}")
+    elif not seen:
+        st.caption("Observed: no requests through the split since it last changed.")
+    else:
+        outside = [o for o in seen if o.outside]
+        st.caption(
+            f"Observed since {fmt.clock(since, state.zone())}. Shaded: where 95 % of samples of this size fall "
+            "(exact binomial band)."
+        )
+        for one in outside:
+            st.warning(
+                f"**{plain(one.sentence)}.** That is further off than luck explains (1 in 10,000 samples is). Is an "
+                "arm down, or did somebody else move the split?",
+                icon=":material/balance:",
+            )
+
+
+def _row(status: DeploymentStatus, predictor: str, seen: Observed | None) -> str:
+    """One arm: its name, the three shares, and a bar from 0 to 100 % with request, band and what was observed."""
+    place = arms.position(status.deployment, predictor)
+    color = theme.arm_color(place)
+    requested = status.requested[predictor]
+    in_force = status.in_force.as_dict().get(predictor) if status.in_force else None
+    share = seen.count / seen.band.n if seen else None
+    band = (
+        f'<div style="position:absolute;top:0;bottom:0;left:{seen.band.low_share * 100:.2f}%;'
+        f"width:max(2px,{(seen.band.high_share - seen.band.low_share) * 100:.2f}%);"
+        f'background:{theme.faint(color, 0.35)}"></div>'
+        if seen
+        else ""
+    )
+    mark = (
+        f'<div style="position:absolute;top:3px;width:10px;height:10px;border-radius:50%;'
+        f'left:calc({share * 100:.2f}% - 5px);background:{color}"></div>'
+        if share is not None
+        else ""
+    )
+    tick = (
+        f'<div style="position:absolute;top:-3px;bottom:-3px;left:calc({requested}% - 1px);width:2px;'
+        f'background:{color}"></div>'
+    )
+    name = escape(arms.label(status.deployment, predictor))
+    words = escape(seen.sentence) + (" ⚠" if seen.outside else "") if seen else "observed —"
+    force = f"{in_force} %" if in_force is not None else "unknown"
+    return (
+        f'<div style="margin:.15rem 0 .9rem"><div style="display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;'
+        f'align-items:baseline"><b>{arms.dot(place)}{name}</b><span>requested <b>{requested} %</b></span>'
+        f'<span>in force <b>{force}</b></span><span style="opacity:.75">{words}</span></div>'
+        f'<div style="position:relative;height:16px;margin-top:.35rem;border-radius:8px;'
+        f'background:rgba(128,128,128,.16)">{band}{tick}{mark}</div></div>'
+    )

@@ -1,0 +1,123 @@
+"""How far a deployment is on its way up, per arm, live: phases, replicas, why one is not ready, what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import streamlit as st
+
+from app import format as fmt
+from app import reads, state
+from app.components.arms import draw_arm_title, draw_phase
+from app.components.arms import label as arms_label
+from app.components.signature_view import short_uri
+from app.guard import escape, guarded
+from app.wiring import services
+from services.domain import DeploymentStatus, Event, Phase, Predictor, PredictorStatus
+from services.errors import NotFound
+
+BUSY_S, CALM_S = 1.0, 5.0
+LOG_TAIL = 40
+EVENTS_SHOWN = 30
+
+
+def draw_rollout(status: DeploymentStatus) -> None:
+    """The live view; quick while something moves, calm once it is settled."""
+    namespace, name = status.deployment.namespace, status.deployment.name
+    every = CALM_S if status.settled else BUSY_S
+    st.fragment(_live, run_every=every)(namespace, name, status.settled)
+
+
+@guarded("The rollout")
+def _live(namespace: str, name: str, settled_before: bool) -> None:
+    try:
+        status, events = reads.status(namespace, name), reads.events(namespace, name)
+    except NotFound:  # drained and gone: the page says so and offers to bring it back
+        reads.forget()
+        st.rerun()
+    if status.settled != settled_before:
+        st.rerun()  # the rest of the page changes with it: links, links' absence, how often to look
+    _draw_headline(status)
+    columns = st.columns(max(2, len(status.deployment.predictors)))
+    for place, predictor in enumerate(status.deployment.predictors):
+        with columns[place], st.container(border=True, height="stretch"):
+            _draw_arm(place, predictor, status)
+    for predictor in status.deployment.predictors:
+        arm = status.predictor(predictor.name)
+        failure = last_failure(arm, events, status.changed_at)
+        if failure:
+            _draw_failure(namespace, name, arm, arms_label(status.deployment, arm.name), failure)
+    with st.expander(f"Events ({len(events)})", icon=":material/list_alt:", key=f"events-{namespace}-{name}"):
+        _draw_events(events)
+
+
+def _draw_headline(status: DeploymentStatus) -> None:
+    if status.message:
+        st.warning(escape(status.message), icon=":material/cloud_off:")
+    if status.deleting:
+        st.info("This deployment is being deleted: requests in flight are answered first.", icon=":material/delete:")
+    elif status.settled:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge("all arms ready", color="green", icon=":material/check_circle:")
+            st.page_link("../pages/traffic.py", label="Send traffic", icon=":material/swap_calls:")
+            st.page_link("../pages/monitor.py", label="Watch it", icon=":material/monitoring:")
+    else:
+        waiting = [p.name for p in status.predictors if p.phase is not Phase.READY or p.updating or p.ready < p.desired]
+        shown = [arms_label(status.deployment, name) for name in waiting]
+        text = f"waiting for {', '.join(shown)}" if waiting else "waiting for the gateway"
+        failed = any(p.phase is Phase.FAILED for p in status.predictors)
+        st.badge(text, color="red" if failed else "blue", icon=":material/error:" if failed else ":material/sync:")
+
+
+def _draw_arm(place: int, predictor: Predictor, status: DeploymentStatus) -> None:
+    arm = status.predictor(predictor.name)
+    draw_arm_title(place, predictor.name, "shadow" if predictor.shadow else "")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        draw_phase(arm.phase, "updating" if arm.updating and arm.phase is Phase.READY else "")
+        st.markdown(f"{arm.ready} of {arm.desired} replicas ready")
+    st.caption(f"{escape(predictor.provenance.label)} · `{short_uri(predictor.model_uri)}`")
+    if arm.updating:
+        st.caption("The model before answers until the new one is ready.")
+    if arm.reason and arm.phase is not Phase.FAILED:
+        st.caption(f":gray[{escape(arm.reason)}]")
+
+
+def last_failure(arm: PredictorStatus, events: Sequence[Event], changed_at: datetime | None) -> str:
+    """Why the arm failed, in words, also while it is tried again; empty when it has not since the change. Pure."""
+    if arm.phase is Phase.READY:
+        return ""
+    if arm.phase is Phase.FAILED and arm.reason:
+        return arm.reason
+    for event in reversed(events):
+        since = changed_at is None or fmt.aware(event.at) >= fmt.aware(changed_at)
+        if event.kind == "Warning" and event.predictor == arm.name and since:
+            return event.message
+    return ""
+
+
+def _draw_failure(namespace: str, name: str, arm: PredictorStatus, label: str, failure: str) -> None:
+    lines: Sequence[str] = arm.log_tail or services().engine.logs(namespace, name, arm.name, LOG_TAIL)
+    again = "" if arm.phase is Phase.FAILED else " It is being started again."
+    st.error(f"**{escape(label)} did not start.**{again}  \n{escape(failure)}", icon=":material/error:")
+    with st.expander(f"Last log lines of {label}", expanded=True, icon=":material/terminal:"):
+        st.code("\n".join(lines) if lines else "(nothing in its log)", language=None, wrap_lines=True)
+
+
+def _draw_events(events: Sequence[Event]) -> None:
+    if not events:
+        st.caption("Nothing has happened yet.")
+        return
+    newest = list(reversed(events))[:EVENTS_SHOWN]
+    zone = state.zone()
+    st.dataframe(
+        {
+            "When": [fmt.clock(e.at, zone) for e in newest],
+            "": ["⚠" if e.kind == "Warning" else "" for e in newest],
+            "Arm": [e.predictor or fmt.NONE for e in newest],
+            "What": [e.message for e in newest],
+        },
+        hide_index=True,
+        height=38 + 35 * min(len(newest), 8),
+        column_config={"What": st.column_config.TextColumn(width="large")},
+    )

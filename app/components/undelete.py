@@ -1,0 +1,43 @@
+"""Deployments deleted of late, each with the button that brings it back."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import format as fmt
+from app import reads, state
+from app.guard import boundary, escape
+from app.wiring import note, services
+from services.domain import Change
+
+LOOK_BACK = 100
+SHOWN = 5
+
+
+def deleted(changes: list[Change]) -> list[Change]:
+    """The change that removed each deployment that is gone, newest first. Pure."""
+    newest: dict[tuple[str, str], Change] = {}
+    for change in changes:
+        newest.setdefault((change.namespace, change.deployment), change)
+    return [change for change in newest.values() if not change.after]
+
+
+def draw_deleted() -> None:
+    """Nothing when none was deleted."""
+    gone = deleted(services().store.changes(limit=LOOK_BACK))[:SHOWN]
+    if not gone:
+        return
+    st.subheader("Deleted of late")
+    for change in gone:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            why = f" ({change.why})" if change.why else ""
+            st.markdown(
+                f"**{change.namespace}/{change.deployment}** · deleted by {escape(change.who)} "
+                f"{fmt.ago(change.at)}{escape(why)}"
+            )
+            if st.button("Bring back", key=f"undelete-{change.id}", icon=":material/undo:"):
+                with boundary("Bringing it back"):
+                    services().operations.undo(change.namespace, change.deployment, note=note())
+                    reads.forget()
+                    state.select_deployment(change.namespace, change.deployment)
+                    st.rerun()

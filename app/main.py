@@ -1,0 +1,31 @@
+"""The browser entry: page configuration and navigation, no logic.
+
+Start it with `python -m streamlit run app/main.py` from the root of the checkout.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import theme
+from app.guard import boundary
+
+PAGES = (
+    ("overview", "Overview", ":material/dashboard:"),
+    ("runs", "Runs", ":material/science:"),
+    ("deploy", "Deploy", ":material/rocket_launch:"),
+    ("traffic", "Traffic", ":material/swap_calls:"),
+    ("monitor", "Monitor", ":material/monitoring:"),
+)
+
+st.set_page_config(page_title="Decant", page_icon="🍷", layout="wide")
+st.logo(theme.logo(), size="medium")
+page = st.navigation(
+    [
+        st.Page(f"../pages/{name}.py", title=title, icon=icon, url_path=name, default=name == "overview")
+        for name, title, icon in PAGES
+    ],
+    position="top",
+)
+with boundary("This page"):
+    page.run()

@@ -1,0 +1,66 @@
+"""Deploy: make a deployment, change its models, move its traffic, watch it come up, take it back."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import format as fmt
+from app import reads, state
+from app.components.confirm import confirm_delete
+from app.components.deploy_form import draw_deploy_form
+from app.components.history import draw_history
+from app.components.observed import draw_live_split
+from app.components.rollout import draw_rollout
+from app.components.split_slider import draw_split_controls, undo_button
+from app.components.target import Target, choose_target
+from app.components.undelete import draw_deleted
+from app.guard import boundary
+from services.domain import DeploymentStatus
+
+
+def existing(target: Target, status: DeploymentStatus) -> None:
+    namespace, name = target.namespace, target.name
+    reads.prefetch((reads.history, namespace, name), (reads.events, namespace, name), (reads.status, namespace, name))
+    with boundary("The rollout"):
+        draw_rollout(status)
+    if status.deleting:
+        return
+    if len(status.deployment.live) > 1:
+        st.subheader("Traffic split")
+        controls, live = st.columns([5, 6], gap="large")
+        with controls, boundary("The split"):
+            draw_split_controls(status)
+        with live, boundary("The live split"):
+            draw_live_split(namespace, name)
+    else:
+        st.caption("One live arm takes all of the traffic. Add B below to split it.")
+    asked = bool(state.read(state.Param.MODEL_A) or state.read(state.Param.MODEL_B))
+    lone = len(status.deployment.live) == 1
+    with (
+        st.expander("Models and replicas", expanded=asked or lone, icon=":material/tune:", key="models"),
+        boundary("The form"),
+    ):
+        draw_deploy_form(target)
+    st.subheader("History")
+    with boundary("The history"):
+        draw_history(reads.history(namespace, name), state.zone())
+        if lone:
+            undo_button(status)
+    if st.button("Delete deployment …", icon=":material/delete:"):
+        confirm_delete(status)
+
+
+def page() -> None:
+    target = choose_target(reads.deployments())
+    if target.status is not None:
+        st.caption(f"last changed by {target.status.changed_by or fmt.NONE}, {fmt.ago(target.status.changed_at)}")
+        existing(target, target.status)
+        return
+    draw_deploy_form(target)
+    with boundary("The list of deleted deployments"):
+        draw_deleted()
+
+
+st.title("Deploy")
+with boundary("The engine"):
+    page()

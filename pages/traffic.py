@@ -1,0 +1,47 @@
+"""Traffic: one request by hand, or a labelled dataset replayed through a deployment."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import reads, state
+from app.components.one_request import draw_one_request
+from app.components.picker import pick_deployment
+from app.components.replay_form import draw_replay_form
+from app.components.replay_progress import draw_replays
+from app.guard import boundary
+
+ONE, REPLAY = "One request", "Replay"
+
+
+def page() -> None:
+    statuses = reads.deployments()
+    status = pick_deployment(statuses)
+    if status is None:
+        st.info("There is no deployment to send traffic to yet.", icon=":material/rocket_launch:")
+        if st.button("Deploy a model", type="primary", icon=":material/rocket_launch:"):
+            st.switch_page("../pages/deploy.py")
+        return
+    reads.prefetch(*((reads.model, p.model_uri) for p in status.deployment.predictors[:1]), (reads.health,))
+    sending = st.segmented_control(
+        "What to send",
+        [ONE, REPLAY],
+        default=ONE,
+        required=True,
+        key=state.Param.SENDING,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if sending == ONE:
+        with boundary("The request"):
+            draw_one_request(status)
+        return
+    with boundary("The form"):
+        draw_replay_form(status)
+    with boundary("The list of replays"):
+        draw_replays(status.deployment)
+
+
+st.title("Traffic")
+with boundary("The engine"):
+    page()

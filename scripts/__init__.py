@@ -1,0 +1,1 @@
+"""Helpers for setting up: run by make, not by Decant."""

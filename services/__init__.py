@@ -1,0 +1,1 @@
+"""Everything Decant does, without a browser: no module below imports Streamlit."""

@@ -1,0 +1,75 @@
+"""The Engine protocol: the one interface behind which a laptop and a cluster look the same.
+
+Every implementation passes tests/contract. Deployments go in and statuses come out; nobody outside an engine knows
+whether a controller of ours or Seldon's operator does the work.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Split
+
+
+class Engine(Protocol):
+    """Runs deployments. All methods raise Unavailable when the engine itself cannot be reached."""
+
+    def get(self, namespace: str, name: str) -> DeploymentStatus:
+        """Raises NotFound."""
+        ...
+
+    def apply(
+        self,
+        deployment: Deployment,
+        *,
+        note: ChangeNote,
+        expected_version: str | None = None,
+        dry_run: bool = False,
+    ) -> DeploymentStatus:
+        """Create or replace. `expected_version` None means "whatever is there, or nothing"; "" means "must be new".
+
+        Raises InvalidDeployment, InvalidName, and Conflict if the live version is another one.
+        """
+        ...
+
+    def set_traffic(
+        self,
+        namespace: str,
+        name: str,
+        split: Split,
+        *,
+        note: ChangeNote,
+        expected_version: str | None = None,
+    ) -> DeploymentStatus:
+        """Move the split and nothing else: no process restarts. Returns once the gateway has it in force, or, when an
+        arm without traffic is not ready to take its share, once it is kept for then (`message` says so).
+
+        Raises NotFound, InvalidDeployment, Conflict, and Unavailable if the gateway does not confirm in time
+        (the request stays: it comes into force when the gateway is back).
+        """
+        ...
+
+    def delete(self, namespace: str, name: str, *, note: ChangeNote) -> None:
+        """Drain and remove. Raises NotFound."""
+        ...
+
+    def endpoint(self, namespace: str, name: str, predictor: str | None = None) -> Endpoint:
+        """Where to send requests: through the split, or pinned to `predictor`. Raises NotFound."""
+        ...
+
+    def logs(self, namespace: str, name: str, predictor: str, tail: int = 100) -> list[str]:
+        """The last lines of the predictor's model servers, newest last. Raises NotFound."""
+        ...
+
+    def events(self, namespace: str, name: str) -> list[Event]:
+        """What happened to the deployment, oldest first."""
+        ...
+
+    def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:
+        """The manifest that `apply` would write, as YAML. Raises like `apply`."""
+        ...
+
+    # Last, because from here on the name `list` means this method.
+    def list(self, namespace: str | None = None) -> list[DeploymentStatus]:
+        """Every deployment, sorted by namespace and name."""
+        ...

@@ -1,0 +1,37 @@
+"""Decant's nouns as frozen values: validated when made, without I/O.
+
+The words are the field's own: a deployment is one SeldonDeployment, a predictor one arm of it, traffic its share
+in integer percent. See docs/architecture.md for the glossary.
+"""
+
+from services.domain.deployment import (
+    MAX_REPLICAS,
+    Deployment,
+    Parameter,
+    Predictor,
+    Provenance,
+    Split,
+    check_name,
+)
+from services.domain.evidence import Change, ChangeNote, Outcome, OutcomeStatus, Prediction
+from services.domain.status import DeploymentStatus, Endpoint, Event, Phase, PredictorStatus
+
+__all__ = [
+    "MAX_REPLICAS",
+    "Change",
+    "ChangeNote",
+    "Deployment",
+    "DeploymentStatus",
+    "Endpoint",
+    "Event",
+    "Outcome",
+    "OutcomeStatus",
+    "Parameter",
+    "Phase",
+    "Prediction",
+    "Predictor",
+    "PredictorStatus",
+    "Provenance",
+    "Split",
+    "check_name",
+]

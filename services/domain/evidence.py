@@ -1,0 +1,70 @@
+"""What was done and what came of it: changes, predictions, outcomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeNote:
+    """Who changes something, and why: travels with every command that changes the world."""
+
+    who: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of the audit trail. `before` and `after` are manifests (YAML) or short texts; enough to undo."""
+
+    at: datetime
+    who: str
+    what: str  # apply, split, delete, undo, ...
+    namespace: str
+    deployment: str
+    before: str
+    after: str
+    why: str = ""
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answered request."""
+
+    puid: str
+    predictor: str
+    values: tuple[object, ...]  # one entry per row sent
+    latency_ms: float
+    status: int = 200
+
+
+class OutcomeStatus(StrEnum):
+    """How one row of a replay (or one test request) ended."""
+
+    OK = "ok"
+    PREDICTION_FAILED = "prediction_failed"
+    FEEDBACK_FAILED = "feedback_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A prediction joined with its truth and reward: a row of the ledger."""
+
+    puid: str
+    namespace: str
+    deployment: str
+    predictor: str
+    segment: str  # the split in force when it was sent, e.g. "a=80,b=20"
+    replay: int | None
+    row: int | None
+    prediction: object
+    truth: object
+    reward: float | None
+    latency_ms: float
+    status: OutcomeStatus
+    at: datetime
+    pass_: int = 0
+    error: str = ""

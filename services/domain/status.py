@@ -1,0 +1,80 @@
+"""A deployment as it is: phases, what the gateway has in force, what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from services.domain.deployment import Deployment, Split
+from services.errors import NotFound
+
+
+class Phase(StrEnum):
+    """Where a predictor is on its way up."""
+
+    PENDING = "pending"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorStatus:
+    """What runs for one predictor. `updating` means an older model still answers while the new one comes up."""
+
+    name: str
+    phase: Phase
+    ready: int
+    desired: int
+    reason: str = ""
+    log_tail: tuple[str, ...] = ()
+    updating: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentStatus:
+    """A deployment as the engine knows it. `version` is opaque; hand it back to change exactly what you read."""
+
+    deployment: Deployment
+    version: str
+    predictors: tuple[PredictorStatus, ...]
+    in_force: Split | None  # read back from the gateway; None when it cannot be read
+    changed_by: str = ""
+    changed_at: datetime | None = None
+    deleting: bool = False
+    message: str = ""
+
+    @property
+    def requested(self) -> Split:
+        return self.deployment.split
+
+    @property
+    def settled(self) -> bool:
+        """True when every predictor is ready, nothing is being replaced and the gateway does what was asked."""
+        ready = all(p.phase is Phase.READY and not p.updating and p.ready == p.desired for p in self.predictors)
+        return ready and self.in_force is not None and self.in_force.as_dict() == self.requested.as_dict()
+
+    def predictor(self, name: str) -> PredictorStatus:
+        for status in self.predictors:
+            if status.name == name:
+                return status
+        raise NotFound("predictor", name, [p.name for p in self.predictors])
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to send a request: a base URL without trailing slash (paths start at /api or /v2), and headers to add."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something the engine did or noticed."""
+
+    at: datetime
+    kind: str  # Normal or Warning, as in Kubernetes
+    message: str
+    predictor: str = ""

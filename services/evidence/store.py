@@ -1,0 +1,225 @@
+"""The evidence: every outcome of every replay, and every change anybody made.
+
+Prometheus holds rates and forgets; this holds rows and does not. Several processes write at once (dashboard, worker,
+command line), so each method is one short transaction and uniqueness is the database's business, not the callers'.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.domain import Change, Outcome, OutcomeStatus
+from services.evidence.door import connect, insert_new, plain
+from services.evidence.replay_table import ReplayTable
+from services.evidence.schema import changes, outcomes
+
+_PASS = outcomes.c["pass"]  # a keyword in Python, so never an attribute
+
+
+@dataclass(frozen=True)
+class RewardSummary:
+    """The rewards of one predictor in the ledger. `mean` is None without any; `failed` counts unanswered rows."""
+
+    predictor: str
+    n: int
+    mean: float | None
+    failed: int
+
+
+@dataclass(frozen=True)
+class ArmLedger:
+    """What the ledger knows of one arm of one replay: the sums from which its counters are made again."""
+
+    predictor: str
+    answered: int
+    prediction_failed: int
+    feedback_failed: int
+    reward_n: int
+    reward_sum: float
+    latency_ms_sum: float
+
+
+class EvidenceStore:
+    """Reads and writes the evidence. Every method raises Unavailable when the database does not answer."""
+
+    def __init__(self, database: sa.Engine) -> None:
+        self._database = database
+        self.replays = ReplayTable(database)
+
+    def ping(self) -> None:
+        """Return if the store answers."""
+        with connect(self._database) as connection:
+            connection.execute(sa.select(sa.func.count()).select_from(sa.select(changes.c.id).limit(1).subquery()))
+
+    # -- changes ---------------------------------------------------------------------------------------------------
+
+    def record_change(self, change: Change) -> Change:
+        """Record something that has happened. Returns it with its id."""
+        return self._add_change(change, pending=False)
+
+    def intend_change(self, change: Change) -> Change:
+        """Record something about to be tried; it shows in no history until `confirm_change`. Returns it with its id."""
+        return self._add_change(change, pending=True)
+
+    def confirm_change(self, change: Change) -> Change:
+        """The intended change has happened, as `change` now says (its time and texts may be exacter than planned)."""
+        values = {"at": change.at, "before": change.before, "after": change.after, "pending": False}
+        with connect(self._database) as connection:
+            connection.execute(sa.update(changes).where(changes.c.id == change.id).values(values))
+        return change
+
+    def drop_change(self, change_id: int) -> None:
+        """The intended change did not happen."""
+        with connect(self._database) as connection:
+            connection.execute(sa.delete(changes).where(changes.c.id == change_id, changes.c.pending.is_(True)))
+
+    def intended_changes(self, namespace: str, deployment: str) -> list[Change]:
+        """Intents of which nobody knows yet whether they happened, oldest first."""
+        query = (
+            sa.select(changes)
+            .where(changes.c.namespace == namespace, changes.c.deployment == deployment, changes.c.pending.is_(True))
+            .order_by(changes.c.id)
+        )
+        with connect(self._database) as connection:
+            return [_change(row) for row in connection.execute(query).mappings()]
+
+    def changes(
+        self,
+        namespace: str | None = None,
+        deployment: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Change]:
+        """What happened, newest first."""
+        query = sa.select(changes).where(changes.c.pending.is_(False))
+        if namespace is not None:
+            query = query.where(changes.c.namespace == namespace)
+        if deployment is not None:
+            query = query.where(changes.c.deployment == deployment)
+        if since is not None:
+            query = query.where(changes.c.at >= since)
+        query = query.order_by(changes.c.at.desc(), changes.c.id.desc()).limit(limit)
+        with connect(self._database) as connection:
+            return [_change(row) for row in connection.execute(query).mappings()]
+
+    def _add_change(self, change: Change, *, pending: bool) -> Change:
+        values = {
+            "at": change.at,
+            "who": change.who,
+            "what": change.what,
+            "namespace": change.namespace,
+            "deployment": change.deployment,
+            "before": change.before,
+            "after": change.after,
+            "why": change.why,
+            "pending": pending,
+        }
+        with connect(self._database) as connection:
+            key = connection.execute(sa.insert(changes).values(values)).inserted_primary_key
+        return replace(change, id=int(key[0]) if key else None)
+
+    # -- outcomes --------------------------------------------------------------------------------------------------
+
+    def record_outcomes(self, batch: Sequence[Outcome]) -> int:
+        """Add to the ledger in one transaction; a row of a replay that is already there stays as it is.
+
+        Returns how many were new.
+        """
+        rows = [_outcome_values(outcome) for outcome in batch]
+        with connect(self._database) as connection:
+            return insert_new(connection, outcomes, rows)
+
+    def outcomes(self, namespace: str, deployment: str, limit: int = 100, replay: int | None = None) -> list[Outcome]:
+        """The newest outcomes first."""
+        query = sa.select(outcomes).where(*_of(namespace, deployment, replay))
+        query = query.order_by(outcomes.c.at.desc(), outcomes.c.id.desc()).limit(limit)
+        with connect(self._database) as connection:
+            return [_outcome(row) for row in connection.execute(query).mappings()]
+
+    def reward_summary(self, namespace: str, deployment: str, replay: int | None = None) -> list[RewardSummary]:
+        """Rewards per predictor as the ledger has them, by name; rows that nobody answered count under ""."""
+        failed = sa.func.sum(sa.case((outcomes.c.status == OutcomeStatus.PREDICTION_FAILED.value, 1), else_=0))
+        query = (
+            sa.select(outcomes.c.predictor, sa.func.count(outcomes.c.reward), sa.func.avg(outcomes.c.reward), failed)
+            .where(*_of(namespace, deployment, replay))
+            .group_by(outcomes.c.predictor)
+            .order_by(outcomes.c.predictor)
+        )
+        with connect(self._database) as connection:
+            return [
+                RewardSummary(name, int(n), None if mean is None else float(mean), int(bad))
+                for name, n, mean, bad in connection.execute(query)
+            ]
+
+    def recorded_rows(self, replay: int) -> set[tuple[int, int]]:
+        """The (pass, row) pairs of a replay that the ledger already has."""
+        query = sa.select(_PASS, outcomes.c.row).where(outcomes.c.replay == replay)
+        with connect(self._database) as connection:
+            return {(int(pass_), int(row)) for pass_, row in connection.execute(query)}
+
+    def arm_ledger(self, replay: int) -> list[ArmLedger]:
+        """The sums per arm of a replay, by name."""
+
+        def count(status: OutcomeStatus) -> sa.ColumnElement[int]:
+            return sa.func.sum(sa.case((outcomes.c.status == status.value, 1), else_=0))
+
+        answered = outcomes.c.status != OutcomeStatus.PREDICTION_FAILED.value
+        query = (
+            sa.select(
+                outcomes.c.predictor,
+                sa.func.sum(sa.case((answered, 1), else_=0)),
+                count(OutcomeStatus.PREDICTION_FAILED),
+                count(OutcomeStatus.FEEDBACK_FAILED),
+                sa.func.count(outcomes.c.reward),
+                sa.func.coalesce(sa.func.sum(outcomes.c.reward), 0.0),
+                sa.func.coalesce(sa.func.sum(sa.case((answered, outcomes.c.latency_ms), else_=0.0)), 0.0),
+            )
+            .where(outcomes.c.replay == replay)
+            .group_by(outcomes.c.predictor)
+            .order_by(outcomes.c.predictor)
+        )
+        with connect(self._database) as connection:
+            return [
+                ArmLedger(name, int(ok), int(bad), int(unfed), int(n), float(total), float(latency))
+                for name, ok, bad, unfed, n, total, latency in connection.execute(query)
+            ]
+
+
+def _of(namespace: str, deployment: str, replay: int | None) -> list[sa.ColumnElement[bool]]:
+    found = [outcomes.c.namespace == namespace, outcomes.c.deployment == deployment]
+    return found if replay is None else [*found, outcomes.c.replay == replay]
+
+
+def _change(row: sa.RowMapping) -> Change:
+    return Change(**{key: row[key] for key in row if key != "pending"})
+
+
+def _outcome_values(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "puid": outcome.puid,
+        "namespace": outcome.namespace,
+        "deployment": outcome.deployment,
+        "predictor": outcome.predictor,
+        "segment": outcome.segment,
+        "replay": outcome.replay,
+        "row": outcome.row,
+        "pass": outcome.pass_,
+        "prediction": plain(outcome.prediction),
+        "truth": plain(outcome.truth),
+        "reward": None if outcome.reward is None or math.isnan(outcome.reward) else float(outcome.reward),
+        "latency_ms": float(outcome.latency_ms),
+        "status": outcome.status.value,
+        "error": outcome.error,
+        "at": outcome.at,
+    }
+
+
+def _outcome(row: sa.RowMapping) -> Outcome:
+    values = {key: row[key] for key in row if key not in ("id", "pass", "status")}
+    return Outcome(**values, pass_=row["pass"], status=OutcomeStatus(row["status"]))

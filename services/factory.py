@@ -1,0 +1,98 @@
+"""The composition root: settings in, wired services out. Browser, command line, worker and tests all start here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.deployments.engine import Engine
+from services.deployments.local import LocalEngine
+from services.errors import Unavailable, without_secrets
+from services.evidence.database import open_database
+from services.evidence.store import EvidenceStore
+from services.health import HealthChecks
+from services.jobs.queue import open_queue
+from services.jobs.replays import ReplayJobs
+from services.jobs.training import TrainingJobs
+from services.metrics.prometheus import MetricsReader
+from services.operations import Operations
+from services.runtime.controller.status import HEARTBEAT_STALE_S, heartbeat_age_s
+from services.runtime.envoy.admin import EnvoyAdmin
+from services.runtime.envoy.bootstrap import admin_socket
+from services.settings import Settings
+from services.tracking.models import ModelCatalogue
+from services.tracking.runs import RunCatalogue
+from services.traffic.client import PredictionClient
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a surface may call. Shared by all browser sessions, so every member is thread-safe."""
+
+    settings: Settings
+    engine: Engine
+    operations: Operations
+    runs: RunCatalogue
+    models: ModelCatalogue
+    training: TrainingJobs
+    predictions: PredictionClient
+    replays: ReplayJobs
+    metrics: MetricsReader
+    store: EvidenceStore
+    health: HealthChecks
+
+
+def build_services(settings: Settings) -> Services:
+    """Wire everything. Cheap: nothing is asked over a network before it is needed.
+
+    Raises Unavailable if the evidence store cannot be opened.
+    """
+    settings.paths.create()
+    engine = LocalEngine(settings)
+    database = open_database(settings.store_url)
+    store = EvidenceStore(database)
+    queue = open_queue(settings)
+    runs = RunCatalogue(settings.tracking_uri)
+    metrics = MetricsReader(settings.prometheus_address, settings.scrape_interval_s)
+    return Services(
+        settings=settings,
+        engine=engine,
+        operations=Operations(engine, store),
+        runs=runs,
+        models=ModelCatalogue(settings.tracking_uri),
+        training=TrainingJobs(database, queue, settings),
+        predictions=PredictionClient(settings.request_timeout_s),
+        replays=ReplayJobs(store, queue, engine, settings),
+        metrics=metrics,
+        store=store,
+        health=HealthChecks(
+            {
+                "MLflow": runs.ping,
+                "Gateway": lambda: _gateway(settings),
+                "Controller": lambda: _beating(settings, "controller"),
+                "Worker": lambda: _beating(settings, "worker"),
+                "Prometheus": lambda: _said(metrics.ping, without_secrets(settings.prometheus_address)),
+                "Evidence store": lambda: _said(store.ping, "answers"),
+            }
+        ),
+    )
+
+
+def _said(ask: Callable[[], object], detail: str) -> str:
+    ask()
+    return detail
+
+
+def _gateway(settings: Settings) -> str:
+    if not EnvoyAdmin(admin_socket(settings)).ready():
+        raise Unavailable("The gateway", "", f"It restarts by itself; see {settings.paths.log / 'envoy.log'} if not.")
+    return settings.gateway_url
+
+
+def _beating(settings: Settings, part: str) -> str:
+    age_s = heartbeat_age_s(settings.paths, part)
+    if age_s is None or age_s > HEARTBEAT_STALE_S:
+        last = "" if age_s is None else f"last sign of life {age_s:.0f} s ago"
+        hint = f"Start Decant with `make run`; see {settings.paths.log / f'{part}.log'}."
+        raise Unavailable(f"The {part}", last, hint)
+    return "runs"

@@ -1,0 +1,96 @@
+"""Replays as people see them, and their way in and out of the store's plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from services.evidence.replay_table import ReplayRecord
+from services.evidence.store import ArmLedger
+from services.jobs.states import JobState
+from services.traffic.replay import ArmCounters, Progress, ReplayMode, ReplaySpec
+from services.traffic.rewards import Reward, RewardKind
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A replay as people see it. `errors` are the last few; `rows_per_s` covers the last seconds while it runs and
+    the whole run once it ended."""
+
+    id: int
+    spec: ReplaySpec
+    digest: str
+    state: JobState
+    done_rows: int
+    total: int
+    arms: tuple[ArmCounters, ...]
+    rows_per_s: float
+    message: str
+    errors: tuple[str, ...]
+    who: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def progress(self) -> float:
+        """Within 0 to 1."""
+        return self.done_rows / self.total if self.total else 1.0
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to go at the present pace; None when it does not run or does not move."""
+        if self.state is not JobState.RUNNING or self.rows_per_s <= 0:
+            return None
+        return (self.total - self.done_rows) / self.rows_per_s
+
+
+def spec_to_json(spec: ReplaySpec) -> dict[str, Any]:
+    return {
+        **asdict(spec),
+        "mode": str(spec.mode),
+        "reward": {"kind": str(spec.reward.kind), "scale": spec.reward.scale},
+    }
+
+
+def spec_from_json(stored: dict[str, Any]) -> ReplaySpec:
+    values = {key: value for key, value in stored.items() if key != "digest"}
+    reward = Reward(RewardKind(values["reward"]["kind"]), values["reward"]["scale"])
+    return ReplaySpec(**{**values, "mode": ReplayMode(values["mode"]), "reward": reward})
+
+
+def progress_to_json(progress: Progress) -> dict[str, Any]:
+    arms = [asdict(arm) for arm in progress.arms]
+    return {"arms": arms, "rows_per_s": progress.rows_per_s, "errors": list(progress.errors)}
+
+
+def counters_of(arm: ArmLedger) -> ArmCounters:
+    return ArmCounters(
+        predictor=arm.predictor,
+        sent=arm.answered + arm.prediction_failed,
+        failed=arm.prediction_failed,
+        feedback_failed=arm.feedback_failed,
+        reward_sum=arm.reward_sum,
+        reward_n=arm.reward_n,
+        latency_ms_sum=arm.latency_ms_sum,
+    )
+
+
+def replay_of(record: ReplayRecord) -> Replay:
+    return Replay(
+        id=record.id,
+        spec=spec_from_json(record.spec),
+        digest=str(record.spec["digest"]),
+        state=JobState(record.state),
+        done_rows=record.cursor,
+        total=record.total,
+        arms=tuple(ArmCounters(**arm) for arm in record.counters.get("arms", [])),
+        rows_per_s=float(record.counters.get("rows_per_s", 0.0)),
+        message=record.message,
+        errors=tuple(record.counters.get("errors", [])),
+        who=record.who,
+        created_at=record.created_at,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+    )

@@ -1,0 +1,1 @@
+"""The parts of the local engine: supervisor, gateway, controller, model servers, Prometheus."""

@@ -1,0 +1,26 @@
+"""What the door needs of a data plane, apart from it: the door opens before numpy and MLflow are imported."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class PlaneReply(Protocol):
+    """See dataplane.Reply."""
+
+    @property
+    def code(self) -> int: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def puid(self) -> str: ...
+
+
+class Plane(Protocol):
+    """See dataplane.Dataplane."""
+
+    async def predict(self, body: bytes, puid: str | None, *, v2: bool = False) -> PlaneReply: ...
+    async def feedback(self, body: bytes, *, forwarded: bool = False, pinned: str = "") -> PlaneReply: ...
+    def metadata(self) -> PlaneReply: ...
+    def v2_metadata(self, name: str) -> PlaneReply: ...
+    def check_name(self, name: str) -> None: ...

@@ -1,0 +1,1 @@
+"""Supervisord: the one parent of every process of the local engine."""

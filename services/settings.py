@@ -1,0 +1,184 @@
+"""Every DECANT_* variable: typed, documented, validated. Nothing else in Decant reads the environment.
+
+docs/settings.md is checked against this class by a test.
+"""
+
+from __future__ import annotations
+
+import difflib
+import getpass
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.errors import InvalidInput
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: where `data/`, `app/` and `manifests/` are."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+EnvManager = Literal["local", "virtualenv", "uv", "conda"]
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a passwd entry
+        return "unknown"
+
+
+class Settings(BaseSettings):
+    """Decant's settings; each field is the variable `DECANT_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="DECANT_", extra="ignore", populate_by_name=True)
+
+    state_dir: Path = Field(
+        ROOT / ".decant", description="Folder for all state: desired deployments, models, databases, logs."
+    )
+    user: str = Field(default_factory=_login_name, description="The name written beside every change in the history.")
+
+    dashboard_port: Port = Field(8501, description="Port of the dashboard.")
+    gateway_port: Port = Field(8003, description="Port of the gateway (Envoy): predictions and feedback.")
+    gateway_stats_port: Port = Field(8004, description="Port where Prometheus reads the gateway's own counters.")
+    mlflow_port: Port = Field(5000, description="Port of the local MLflow server.")
+    prometheus_port: Port = Field(9090, description="Port of the local Prometheus.")
+    model_port_first: Port = Field(8100, description="First of the ports given to model servers.")
+    model_port_last: Port = Field(8299, description="Last of the ports given to model servers.")
+
+    mlflow_tracking_uri: str = Field(
+        "",
+        validation_alias=AliasChoices("DECANT_MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_URI"),
+        description="A tracking server to use instead of a local one; `MLFLOW_TRACKING_URI` works too. "
+        "Empty: Decant runs its own.",
+    )
+    mlflow_experiment: str = Field("wine-quality", description="Experiment into which training runs go.")
+    env_manager: EnvManager = Field("local", description="Environment manager for training runs.")
+    prometheus_url: str = Field(
+        "", description="A Prometheus to query instead of a local one. Empty: Decant runs its own."
+    )
+    prometheus_bin: str = Field("", description="Path of a `prometheus` binary. Empty: found on the path or fetched.")
+    prometheus_retention: str = Field(
+        "15d", pattern=r"^\d+(ms|s|m|h|d|w|y)$", description="How long Prometheus keeps samples."
+    )
+    scrape_interval_s: int = Field(2, ge=1, le=60, description="Seconds between two scrapes of a model server.")
+    database_url: str = Field(
+        "", description="SQLAlchemy URL of the evidence store. Empty: SQLite in the state folder."
+    )
+
+    max_body_mb: int = Field(
+        16, ge=1, le=1024, description="Largest request body that gateway and model servers take, MiB."
+    )
+    max_upload_mb: int = Field(
+        100, ge=1, le=4096, description="Largest dataset that can be uploaded for a replay, MiB."
+    )
+    max_connections: int = Field(2048, ge=16, description="Connections that the gateway accepts at once.")
+    request_timeout_s: float = Field(30.0, gt=0, description="Longest time a prediction may take, seconds.")
+    start_timeout_s: float = Field(
+        120.0, gt=0, description="Longest time a model server may take to load its model, seconds."
+    )
+    drain_s: float = Field(5.0, ge=0, description="How long a replaced model server may finish its requests, seconds.")
+    batch_rows: int = Field(256, ge=1, description="Most rows that a model server merges into one predict call.")
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Settings:
+        ports = self.ports
+        for name, port in ports.items():
+            twins = [other for other, p in ports.items() if p == port and other != name]
+            if twins:
+                raise ValueError(f"DECANT_{name.upper()} and DECANT_{twins[0].upper()} are both {port}")
+        if self.model_port_last < self.model_port_first:
+            raise ValueError("DECANT_MODEL_PORT_LAST is below DECANT_MODEL_PORT_FIRST")
+        inside = [n for n, p in ports.items() if self.model_port_first <= p <= self.model_port_last]
+        if inside:
+            raise ValueError(f"DECANT_{inside[0].upper()} lies within the model servers' ports")
+        return self
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The fixed ports by setting name."""
+        names = ("dashboard_port", "gateway_port", "gateway_stats_port", "mlflow_port", "prometheus_port")
+        return {name: getattr(self, name) for name in names}
+
+    @cached_property
+    def paths(self) -> StatePaths:
+        return StatePaths(self.state_dir.expanduser().resolve())
+
+    @property
+    def runs_mlflow(self) -> bool:
+        """Whether Decant starts an MLflow server of its own."""
+        return not self.mlflow_tracking_uri
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_tracking_uri or f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def runs_prometheus(self) -> bool:
+        return not self.prometheus_url
+
+    @property
+    def prometheus_address(self) -> str:
+        return (self.prometheus_url or f"http://127.0.0.1:{self.prometheus_port}").rstrip("/")
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://127.0.0.1:{self.gateway_port}"
+
+    @property
+    def dashboard_url(self) -> str:
+        return f"http://127.0.0.1:{self.dashboard_port}"
+
+    @property
+    def store_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.paths.root / 'decant.db'}"
+
+
+class StatePaths:
+    """Where things are inside the state folder. Making one creates nothing."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.desired = root / "desired"
+        self.status = root / "status"
+        self.envoy = root / "envoy"
+        self.prometheus = root / "prometheus"
+        self.mlflow = root / "mlflow"
+        self.models = root / "models"
+        self.uploads = root / "uploads"
+        self.jobs = root / "jobs"
+        self.bin = root / "bin"
+        self.log = root / "log"
+        self.supervisor = root / "supervisor"
+        self.envoy_admin = root / "envoy" / "admin.sock"
+        self.supervisor_socket = root / "supervisor" / "supervisor.sock"
+
+    def create(self) -> StatePaths:
+        for value in vars(self).values():
+            if isinstance(value, Path) and not value.suffix:
+                value.mkdir(parents=True, exist_ok=True)
+        return self
+
+
+def unknown_variables() -> dict[str, str]:
+    """Variables of the environment that begin with DECANT_ and set nothing, each with the nearest that would ("" if
+    none is near)."""
+    known = ["DECANT_" + name.upper() for name in Settings.model_fields]
+    unknown = sorted(name for name in os.environ if name.startswith("DECANT_") and name.upper() not in known)
+    return {name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in unknown}
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment. Raises InvalidInput naming each bad variable."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        found = []
+        for problem in error.errors():
+            names = [str(part) for part in problem["loc"]]
+            label = f"DECANT_{names[0].upper()}: " if names else ""
+            found.append(label + problem["msg"].removeprefix("Value error, "))
+        raise InvalidInput(f"The settings are not usable: {'; '.join(found)}.", "See docs/settings.md.") from error

@@ -1,0 +1,102 @@
+"""Reading a model's small text files from wherever MLflow keeps them, without fetching the model itself."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from services.errors import InvalidInput, NotFound
+from services.schema import Signature
+from services.tracking.door import Door
+from services.tracking.signatures import read_example, read_signature, with_examples
+
+MLMODEL = "MLmodel"
+REQUIREMENTS = "requirements.txt"
+MAX_TEXT_BYTES = 2 * 1024 * 1024
+SERVED_FLAVOR = "python_function"
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What a model's own files say about it."""
+
+    mlmodel_text: str
+    signature: Signature
+    input_example: list[list[Any]] | None
+    flavors: tuple[str, ...]
+    python_version: str
+    requirements: tuple[str, ...]
+    run_id: str | None
+    model_id: str | None
+
+
+def read_model_files(door: Door, location: str, title: str) -> ModelFiles:
+    """Read the files at `location`, an artifact URI or a path; `title` names the model in errors.
+
+    Raises NotFound when there is no MLmodel file, InvalidInput when it cannot be read or served.
+    """
+    texts = _read_local(Path(location)) if Path(location).is_dir() else _read_remote(door, location)
+    if MLMODEL not in texts:
+        raise NotFound("model", title)
+    try:
+        mlmodel = yaml.load(texts[MLMODEL], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"The MLmodel file of “{title}” is not valid YAML.") from error
+    if not isinstance(mlmodel, dict):
+        raise InvalidInput(f"The MLmodel file of “{title}” is empty or not a mapping.")
+    return _understand(mlmodel, texts, title)
+
+
+def _understand(mlmodel: Mapping[str, Any], texts: Mapping[str, str], title: str) -> ModelFiles:
+    flavors = mlmodel.get("flavors") or {}
+    if SERVED_FLAVOR not in flavors:
+        raise InvalidInput(
+            f"Model “{title}” cannot be served: it has no {SERVED_FLAVOR} flavor, "
+            f"only {', '.join(flavors) or 'none at all'}.",
+            "Log it with a flavor that has a predict function, or wrap it in mlflow.pyfunc.PythonModel.",
+        )
+    signature = read_signature(mlmodel.get("signature"))
+    example = None
+    info = mlmodel.get("saved_input_example_info")
+    if isinstance(info, dict) and info.get("artifact_path") in texts:
+        example = read_example(info, texts[info["artifact_path"]], signature.names)
+    requirements = [line.strip() for line in texts.get(REQUIREMENTS, "").splitlines()]
+    return ModelFiles(
+        mlmodel_text=texts[MLMODEL],
+        signature=with_examples(signature, example),
+        input_example=example,
+        flavors=tuple(sorted(flavors)),
+        python_version=str(flavors[SERVED_FLAVOR].get("python_version", "")),
+        requirements=tuple(line for line in requirements if line and not line.startswith("#")),
+        run_id=mlmodel.get("run_id"),
+        model_id=mlmodel.get("model_id"),
+    )
+
+
+def _read_local(folder: Path) -> dict[str, str]:
+    wanted = [f for f in folder.iterdir() if f.is_file() and _wanted(f.name, f.stat().st_size)]
+    return {f.name: f.read_text(errors="replace") for f in wanted}
+
+
+def _read_remote(door: Door, location: str) -> dict[str, str]:
+    with door.asking("model", location), tempfile.TemporaryDirectory() as folder:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        repository: Any = get_artifact_repository(location, tracking_uri=door.tracking_uri)
+        texts = {}
+        for entry in repository.list_artifacts():
+            if not entry.is_dir and _wanted(entry.path, entry.file_size):
+                texts[entry.path] = Path(repository.download_artifacts(entry.path, folder)).read_text(errors="replace")
+        return texts
+
+
+def _wanted(name: str, size_bytes: int | None) -> bool:
+    # Input examples are JSON in the model's root; serving_input_example.json repeats them in another form.
+    small = (size_bytes or 0) <= MAX_TEXT_BYTES
+    example = name.endswith(".json") and not name.startswith("serving_input")
+    return name in (MLMODEL, REQUIREMENTS) or (small and example)

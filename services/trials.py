@@ -1,0 +1,127 @@
+"""Trying a deployment by hand: one row to one or several arms, with its feedback and its line in the ledger.
+
+Above the parts it joins (engine, traffic, evidence), so that no page has to know in which order they go.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from services.deployments.engine import Engine
+from services.domain import DeploymentStatus, Endpoint, Outcome, OutcomeStatus, Prediction
+from services.errors import DecantError
+from services.evidence.store import EvidenceStore
+from services.operations import split_text
+from services.traffic.client import PredictionClient
+from services.traffic.protocol import request_body
+from services.traffic.rewards import Reward
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One row to try. `names` is empty for models without named columns; `truth` None sends no feedback."""
+
+    namespace: str
+    deployment: str
+    row: tuple[object, ...]
+    names: tuple[str, ...] = ()
+    truth: object = None
+    reward: Reward | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one endpoint said. `asked` is the arm it was pinned to, None for the split.
+
+    Either `prediction` or `error` is None. `feedback_error` says why the reward did not arrive, though the prediction
+    did.
+    """
+
+    asked: str | None
+    endpoint: Endpoint
+    request: Mapping[str, Any]
+    response: Mapping[str, Any] | None = None
+    prediction: Prediction | None = None
+    error: DecantError | None = None
+    reward: float | None = None
+    feedback_error: DecantError | None = None
+
+    @property
+    def predictor(self) -> str:
+        """The arm that answered, or was asked; "" when nothing tells."""
+        return (self.prediction.predictor if self.prediction else "") or self.asked or ""
+
+
+def try_row(
+    engine: Engine,
+    predictions: PredictionClient,
+    store: EvidenceStore,
+    trial: Trial,
+    asked: Sequence[str | None] = (None,),
+) -> tuple[Answer, ...]:
+    """Send the row to each of `asked` at once, give feedback where the truth is known, and record the outcomes.
+
+    A failure of one arm is part of its answer.
+
+    Raises:
+        NotFound: if there is no such deployment or arm.
+        Unavailable: if the engine or the store does not answer; without the store, answers would leave no trace.
+    """
+    status = engine.get(trial.namespace, trial.deployment)
+    endpoints = [engine.endpoint(trial.namespace, trial.deployment, arm) for arm in asked]
+    with ThreadPoolExecutor(max_workers=len(endpoints), thread_name_prefix="trial") as pool:
+        answers = tuple(pool.map(lambda pair: _ask(predictions, trial, *pair), zip(asked, endpoints, strict=True)))
+    store.record_outcomes([_outcome(trial, status, answer) for answer in answers])
+    return answers
+
+
+def _ask(predictions: PredictionClient, trial: Trial, arm: str | None, endpoint: Endpoint) -> Answer:
+    puid = uuid.uuid4().hex
+    asked = request_body([trial.row], trial.names)
+    try:
+        prediction, request, response = predictions.predict(endpoint, [trial.row], trial.names, puid)
+    except DecantError as error:
+        return Answer(arm, endpoint, asked, error=error)
+    done = Answer(arm, endpoint, request, response, prediction)
+    if trial.truth is None or trial.reward is None:
+        return done
+    reward: float | None = None
+    try:
+        reward = trial.reward(trial.truth, prediction.values[0] if prediction.values else None)
+        predictions.feedback(endpoint, request, response, reward, trial.truth)
+    except DecantError as error:
+        return Answer(arm, endpoint, request, response, prediction, reward=reward, feedback_error=error)
+    return Answer(arm, endpoint, request, response, prediction, reward=reward)
+
+
+def _outcome(trial: Trial, status: DeploymentStatus, answer: Answer) -> Outcome:
+    found = answer.prediction
+    failed = answer.error or answer.feedback_error
+    if found is None:
+        state = OutcomeStatus.PREDICTION_FAILED
+    else:
+        state = OutcomeStatus.FEEDBACK_FAILED if answer.feedback_error else OutcomeStatus.OK
+    return Outcome(
+        puid=found.puid if found else uuid.uuid4().hex,
+        namespace=trial.namespace,
+        deployment=trial.deployment,
+        predictor=answer.predictor,
+        segment=split_text(status.in_force or status.requested),
+        replay=None,
+        row=None,
+        prediction=found.values[0] if found and found.values else None,
+        truth=trial.truth,
+        # As in a replay: what the row earned is kept even where the feedback failed, and the status says that it never
+        # reached the arm's counter.
+        reward=answer.reward if answer.reward is not None and math.isfinite(answer.reward) else None,
+        latency_ms=found.latency_ms if found else 0.0,
+        status=state,
+        at=datetime.now(UTC),
+        error=failed.sentence if failed else "",
+    )

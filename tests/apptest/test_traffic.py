@@ -1,0 +1,264 @@
+"""The Traffic page from the real entry point: one request and replays; full, empty, broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from services.domain import Deployment, OutcomeStatus, Predictor
+from services.health import HealthChecks
+from services.jobs.queue import open_queue
+from services.jobs.replays import ReplayJobs
+from services.jobs.states import JobState
+from services.operations import Operations
+from services.traffic.rewards import RewardKind
+from tests.apptest.conftest import NOTE, Dashboard, texts
+from tests.support.memory_engine import MemoryEngine
+from tests.support.runs import Seeded
+from tests.support.seldon_stub import SeldonStub
+
+
+@dataclass
+class Live:
+    """A dashboard with one deployment, `seldon/wine`, behind a gateway that answers."""
+
+    dashboard: Dashboard
+    gateway: SeldonStub
+
+    @property
+    def services(self):
+        return self.dashboard.services
+
+    def open(self, **query: str):
+        return self.dashboard.open("traffic", deployment="seldon/wine", **query)
+
+    def work(self) -> None:
+        """Do what a worker would: run everything that is queued."""
+        for replay in reversed(self.services.replays.recent()):
+            if not replay.state.final:
+                self.services.replays.run(replay.id)
+
+
+@pytest.fixture
+def live(seeded: Seeded, dashboard: Dashboard) -> Iterator[Live]:
+    with SeldonStub(offsets={"a": 0.0, "b": 1.0}) as gateway:
+        engine = MemoryEngine(gateway.url)
+        built = dashboard.services
+        dashboard.use(
+            engine=engine,
+            operations=Operations(engine, built.store),
+            replays=ReplayJobs(built.store, open_queue(built.settings), engine, built.settings),
+        )
+        arms = [(name, built.models.resolve(run)) for name, run in (("a", seeded.first), ("b", seeded.second))]
+        predictors = tuple(
+            Predictor(name, model.uri, share, provenance=model.provenance)
+            for (name, model), share in zip(arms, (80, 20), strict=True)
+        )
+        dashboard.services.operations.apply(Deployment("seldon", "wine", predictors), note=NOTE)
+        yield Live(dashboard, gateway)
+
+
+def send(app):
+    return app.button(key="FormSubmitter:trial-Send").click().run()
+
+
+def button(app, label: str):
+    return next(b for b in app.button if b.label == label)
+
+
+def select(app, label: str):
+    return next(s for s in app.selectbox if s.label == label)
+
+
+def test_without_a_deployment_it_leads_to_one(dashboard: Dashboard):
+    app = dashboard.open("traffic")
+    assert "no deployment" in texts(app)
+    button(app, "Deploy a model").click().run()
+    assert app.title[0].value == "Deploy"
+
+
+def test_the_engine_down(dashboard: Dashboard):
+    dashboard.engine.down = "The controller"
+    app = dashboard.open("traffic")
+    assert not app.exception
+    assert "The controller does not answer" in texts(app)
+
+
+class TestOneRequest:
+    def test_the_form_is_the_signature_filled_with_its_example(self, live: Live):
+        app = live.open()
+        fields = {f.label: f.value for f in app.number_input}
+        assert fields["alcohol"] == 8.8
+        assert fields["pH"] == 3.0
+
+    def test_each_arm_answers_the_same_row(self, live: Live):
+        app = live.open()
+        next(f for f in app.number_input if f.label == "alcohol").set_value(9.25)
+        send(app)
+        assert not app.exception
+        said = texts(app)
+        assert said.count("puid") == 2
+        assert "Prediction 9.25" in said
+        assert "Prediction 10.25" in said
+        assert "Difference B − A: **+1**" in said
+        assert {arm for _, arm in live.gateway.predictions} == {"a", "b"}
+        code = "\n".join(block.value for block in app.code)
+        assert "curl -s -X POST" in code
+        assert "SeldonClient(" in code
+        outcomes = live.services.store.outcomes("seldon", "wine")
+        assert {(o.predictor, o.segment, o.status) for o in outcomes} == {
+            ("a", "a=80,b=20", OutcomeStatus.OK),
+            ("b", "a=80,b=20", OutcomeStatus.OK),
+        }
+        assert live.gateway.feedback == []
+
+    def test_a_true_value_sends_the_reward_of_each_arm(self, live: Live):
+        app = live.open()
+        app.text_input(key="trial-truth").set_value("8.8")
+        send(app)
+        assert live.gateway.reward_sums() == {"a": (1, 1.0), "b": (1, 0.5)}
+        assert "Reward sent 1" in texts(app)
+        assert {o.reward for o in live.services.store.outcomes("seldon", "wine")} == {1.0, 0.5}
+
+    def test_the_tutorials_reward_carries_its_warning(self, live: Live):
+        app = live.open()
+        app.selectbox(key="trial-reward").set_value(RewardKind.TUTORIAL)
+        send(app)
+        assert "This reward has no mean" in texts(app)
+
+    def test_through_the_split_one_arm_answers(self, live: Live):
+        app = live.open()
+        app.segmented_control(key="trial-mode").set_value("Through the split").run()
+        send(app)
+        assert len(live.gateway.predictions) == 1
+        assert "by the split" in "\n".join(e.proto.body for e in app.get("html"))
+
+    def test_a_refusal_of_the_model_stands_beside_the_others_answer(self, live: Live):
+        live.gateway.dead_arms = {"b"}
+        app = live.open()
+        send(app)
+        assert not app.exception
+        assert "Prediction 8.8" in texts(app)
+        assert "answered 503" in texts(app)
+        failed = [o for o in live.services.store.outcomes("seldon", "wine") if o.predictor == "b"]
+        assert failed[0].status is OutcomeStatus.PREDICTION_FAILED
+
+    def test_the_words_of_a_400_are_shown(self, live: Live):
+        live.gateway.bad_values = {8.8}
+        app = live.open()
+        send(app)
+        assert "answered 400" in texts(app)
+
+    def test_without_a_signature_the_row_is_json(self, live: Live):
+        live.dashboard.deploy("bare")  # its models are not in MLflow
+        app = live.dashboard.open("traffic", deployment="seldon/bare")
+        assert "write the row as JSON" in texts(app)
+        app.text_area[0].set_value("[3.5, ")
+        send(app)
+        assert not app.exception
+        assert "is not JSON" in texts(app)
+        app.text_area[0].set_value("[3.5, 1]")
+        send(app)
+        assert "Prediction 3.5" in texts(app)
+
+
+class TestReplay:
+    @pytest.fixture
+    def source(self, live: Live, tmp_path: Path) -> Path:
+        path = tmp_path / "rows.csv"
+        path.write_text("alcohol,pH,quality\n" + "\n".join(f"{i}.5,3.1,{i}" for i in range(40)))
+        return path
+
+    def open(self, live: Live, source: Path | None = None):
+        app = live.open(sending="Replay")
+        if source is not None:
+            select(app, "Data").set_value("upload").run()
+            app.file_uploader[0].upload(source.name, source.read_bytes(), "text/csv").run()
+        return app
+
+    def test_the_wine_does_not_fit_another_model_and_says_why(self, live: Live):
+        app = self.open(live)
+        assert not app.exception
+        assert select(app, "Target (the truth)").value == "quality"
+        assert select(app, "Reward").value is RewardKind.BOUNDED
+        assert "The model does not know" in texts(app)
+        select(app, "Target (the truth)").set_value("alcohol").run()
+        assert "does not fit the model" in texts(app)
+        assert button(app, "Start replay").disabled
+
+    def test_an_upload_is_replayed_and_its_progress_read_from_the_store(self, live: Live, source: Path):
+        app = self.open(live, source)
+        button(app, "Start replay").click().run()
+        assert not app.exception
+        replay = live.services.replays.recent()[0]
+        assert (replay.state, replay.total, replay.who) == (JobState.QUEUED, 40, "ann")
+        assert replay.spec.target == "quality"
+        again = live.open(sending="Replay")  # a new tab knows of it
+        assert f"Replay {replay.id}" in texts(again)
+        live.work()
+        done = live.open(sending="Replay", replay=str(replay.id))
+        assert "Past replays" in texts(done)
+        assert "40 of 40 rows" in str([p.proto.text for p in done.get("progress")])
+        counters = {c.predictor: c for c in live.services.replays.get(replay.id).arms}
+        assert f"Mean reward, n {counters['a'].reward_n}" in texts(done)
+        assert sum(c.sent for c in counters.values()) == 40
+
+    def test_one_arm_with_a_rate_and_the_tutorials_reward(self, live: Live, source: Path):
+        app = self.open(live, source)
+        select(app, "Reward").set_value(RewardKind.TUTORIAL).run()
+        assert "This reward has no mean" in texts(app)
+        app.segmented_control(key="replay-mode").set_value("Everything to one arm").run()
+        select(app, "Arm").set_value("b").run()
+        app.number_input(key="replay-rate").set_value(500.0).run()
+        button(app, "Start replay").click().run()
+        spec = live.services.replays.recent()[0].spec
+        assert (spec.predictor, spec.rate, spec.reward.kind) == ("b", 500.0, RewardKind.TUTORIAL)
+
+    def test_classes_default_to_hit_or_miss(self, live: Live, tmp_path: Path):
+        path = tmp_path / "classes.csv"
+        path.write_text("alcohol,pH,colour\n9,3,red\n10,3,white\n")
+        app = self.open(live, path)
+        assert select(app, "Reward").value is RewardKind.HIT
+
+    def test_cancel_and_go_on(self, live: Live, source: Path):
+        app = self.open(live, source)
+        button(app, "Start replay").click().run()
+        button(app, "Cancel").click().run()
+        replay = live.services.replays.recent()[0]
+        assert replay.state is JobState.CANCELLED
+        app = live.open(sending="Replay", replay=str(replay.id))
+        button(app, "Go on").click().run()
+        assert live.services.replays.get(replay.id).state is JobState.QUEUED
+        live.work()
+        assert live.services.replays.get(replay.id).state is JobState.DONE
+
+    def test_failed_rows_show_their_errors(self, live: Live, source: Path):
+        live.gateway.bad_values = {3.5}
+        app = self.open(live, source)
+        button(app, "Start replay").click().run()
+        live.work()
+        replay = live.services.replays.recent()[0]
+        app = live.open(sending="Replay", replay=str(replay.id))
+        assert "1 failed" in texts(app)
+        assert any("Last errors" in e.label for e in app.expander)
+
+    def test_a_file_that_is_no_table_is_explained(self, live: Live, tmp_path: Path):
+        path = tmp_path / "junk.csv"
+        path.write_bytes(b"\x00\x01\x02")
+        app = self.open(live, path)
+        assert not app.exception
+        assert "is not a CSV file" in texts(app)
+
+    def test_without_a_worker_it_says_so(self, live: Live):
+        def silent() -> str:
+            from services.errors import Unavailable
+
+            raise Unavailable("The worker", "", "Start Decant with make run.")
+
+        live.dashboard.use(health=HealthChecks({"Worker": silent}))
+        app = live.open(sending="Replay")
+        assert "The worker does not run" in texts(app)
+        assert not button(app, "Start replay").disabled

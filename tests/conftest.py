@@ -1,0 +1,42 @@
+"""How the rings share two workers (`make test` runs `pytest -n 2 --dist loadgroup`).
+
+Rings that start real processes stay together on one worker: two of them at once would measure each other. The quick
+rings fill the other worker, file by file, so that what a module sets up once is set up once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.system import System
+
+RINGS_WITH_PROCESSES = {"contract", "engine", "browser"}
+ROOT = Path(__file__).parent
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give each test the group of its ring, or of its file; xdist reads the marks once all tests are collected."""
+    inside = item.path.relative_to(ROOT)
+    ring = inside.parts[0]
+    item.add_marker(pytest.mark.xdist_group("processes" if ring in RINGS_WITH_PROCESSES else str(inside)))
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One whole Decant, shared by the rings with processes; each test uses a deployment name of its own."""
+    installation = System(tmp_path_factory.mktemp("decant") / "state").start()
+    yield installation
+    installation.stop()
+    assert installation.parts() == set(), "processes were left behind"
+
+
+@pytest.fixture(scope="session")
+def wine_models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two wine models as MLflow folders: the tutorial's A (alpha .5, l1_ratio .5) and B (.75, .2)."""
+    from tests.support.wine import save_wine_model
+
+    folder = tmp_path_factory.mktemp("wine")
+    return save_wine_model(folder / "a", 0.5, 0.5), save_wine_model(folder / "b", 0.75, 0.2)

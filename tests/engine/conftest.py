@@ -1,0 +1,16 @@
+"""Real parts shared by the engine tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.mlflow_server import RunningMlflow, running_mlflow
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMlflow]:
+    """One MLflow server for all tests of a worker; each test uses experiments of its own."""
+    with running_mlflow(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server

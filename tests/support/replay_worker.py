@@ -1,0 +1,46 @@
+"""A real worker process for tests: the real store, queue, jobs and worker, with deployments made of air.
+
+python -m tests.support.replay_worker STATE_DIR GATEWAY_URL
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from pathlib import Path
+
+from services.domain import ChangeNote, Deployment, Predictor
+from services.evidence.database import open_database
+from services.evidence.store import EvidenceStore
+from services.jobs.queue import JobKind, open_queue
+from services.jobs.replays import ReplayJobs
+from services.jobs.worker import work
+from services.settings import Settings
+from tests.support.memory_engine import MemoryEngine
+
+WINE = Deployment(
+    "seldon", "wine", (Predictor("a", "models:/m-1", traffic=80), Predictor("b", "models:/m-2", traffic=20))
+)
+
+
+def wine_engine(gateway_url: str) -> MemoryEngine:
+    """An engine that knows one deployment, seldon/wine, with arms a and b."""
+    engine = MemoryEngine(gateway_url)
+    engine.apply(WINE, note=ChangeNote("test"))
+    return engine
+
+
+def replay_jobs(state_dir: Path, gateway_url: str, patience_s: float = 60.0) -> tuple[ReplayJobs, EvidenceStore]:
+    """The jobs as dashboard and worker see them: one store and one queue in the state folder."""
+    settings = Settings(state_dir=state_dir)
+    store = EvidenceStore(open_database(settings.store_url))
+    return ReplayJobs(store, open_queue(settings), wine_engine(gateway_url), settings, patience_s), store
+
+
+if __name__ == "__main__":
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+    folder, url = sys.argv[1:]
+    jobs, _ = replay_jobs(Path(folder), url)
+    here = Settings(state_dir=Path(folder))
+    work(here, open_queue(here), {JobKind.REPLAY: jobs}, threading.Event())

@@ -1,0 +1,106 @@
+"""Seldon's bodies: values, arms and error words in every form in which they come."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import pytest
+
+from services.domain import Endpoint
+from services.errors import InvalidPayload
+from services.traffic.pacing import Outages, RateWindow
+from services.traffic.protocol import answering_arm, error_words, feedback_body, read_prediction, response_values
+from services.traffic.snippets import curl_text, python_text
+
+SPLIT = Endpoint("http://gateway/seldon/seldon/wine")
+PINNED = Endpoint(SPLIT.url, (("x-decant-predictor", "b"),))
+
+
+@pytest.mark.parametrize(
+    ("body", "values"),
+    [
+        ({"data": {"names": [], "ndarray": [5.1, 6.2]}}, [5.1, 6.2]),
+        ({"data": {"ndarray": [["red"], ["white"]]}}, [["red"], ["white"]]),
+        ({"data": {"tensor": {"shape": [2], "values": [1, 2]}}}, [1, 2]),
+        ({"data": {"tensor": {"shape": [2, 2], "values": [1, 2, 3, 4]}}}, [[1, 2], [3, 4]]),
+        ({"data": {"tensor": {"shape": [1, 2, 2], "values": [1, 2, 3, 4]}}}, [[[1, 2], [3, 4]]]),
+        ({"data": {"tensor": {"values": [1, 2]}}}, [1, 2]),
+        ({"jsonData": [1]}, [1]),
+        ({"jsonData": {"y": 1}}, [{"y": 1}]),
+        ({"strData": "red"}, ["red"]),
+    ],
+)
+def test_values_of_a_response(body: Any, values: list[Any]) -> None:
+    assert response_values(body) == values
+
+
+@pytest.mark.parametrize(
+    "body", [{}, [], None, {"data": {}}, {"data": {"tensor": {"shape": [3], "values": [1]}}}, {"data": {"ndarray": 1}}]
+)
+def test_a_response_without_values(body: Any) -> None:
+    with pytest.raises(InvalidPayload):
+        response_values(body)
+
+
+def test_who_answered() -> None:
+    tagged = {"meta": {"puid": "p", "tags": {"predictor": "a"}}, "data": {"ndarray": [1]}}
+    assert answering_arm({"x-decant-predictor": "c"}, tagged, PINNED) == "c"
+    assert answering_arm({}, tagged, PINNED) == "a"
+    assert answering_arm({}, {"meta": {"requestPath": {"node": "image", "decant.dev/predictor": "d"}}}, SPLIT) == "d"
+    assert answering_arm({}, {}, PINNED) == "b"
+    assert answering_arm({}, {}, SPLIT) == ""
+    prediction = read_prediction(tagged, {}, SPLIT, 2.5)
+    assert (prediction.puid, prediction.predictor, prediction.values) == ("p", "a", (1,))
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "words"),
+    [
+        ({"status": {"code": 400, "info": "no column pH", "reason": "BAD"}}, "", "no column pH (BAD)"),
+        ({"status": {"info": "no column pH"}}, "", "no column pH"),
+        ({"detail": "gone"}, "", "gone"),
+        (None, "no healthy\n upstream", "no healthy upstream"),
+        (None, "", "an empty answer"),
+    ],
+)
+def test_words_of_an_error(body: Any, text: str, words: str) -> None:
+    assert error_words(body, text) == words
+
+
+def test_a_reward_that_no_counter_takes_is_refused() -> None:
+    assert feedback_body({}, {}, 0.0, None) == {"request": {}, "response": {}, "reward": 0.0}
+    for reward in (float("nan"), float("inf")):
+        with pytest.raises(InvalidPayload):
+            feedback_body({}, {}, reward, 1)
+
+
+def test_snippets_survive_any_value() -> None:
+    request = {"data": {"names": ["it's"], "ndarray": [[1.5, "$(rm -rf /)", None, True]]}}
+    words = shlex.split(curl_text(PINNED, request))
+    assert words[words.index("-d") + 1] == json.dumps(request)
+    assert "x-decant-predictor: b" in words
+    assert f"{SPLIT.url}/api/v1.0/predictions" in words
+    compile(python_text(PINNED, request), "snippet", "exec")
+    assert "x-decant-predictor" not in python_text(SPLIT, request)
+
+
+def test_the_rate_is_that_of_the_last_seconds() -> None:
+    window = RateWindow()
+    assert window.per_s == 0
+    for second in range(21):
+        window.add(second, 100 * min(second, 10))
+    assert window.per_s == 0
+    window.add(21, 1500)
+    assert window.per_s == pytest.approx(500 / 5, rel=0.2)
+
+
+def test_an_outage_ends_with_an_answer_on_the_same_route() -> None:
+    outages = Outages()
+    assert outages.failed("a", 10) == 0
+    assert outages.failed("a", 14) == 4
+    outages.answered("b")
+    assert outages.failed("a", 15) == 5
+    outages.answered("a")
+    assert outages.failed("a", 20) == 0
