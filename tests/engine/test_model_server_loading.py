@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import models
 from tests.support.model_process import model_server, run_until_exit
+from tests.support.tracking import tracking_at
 from tests.support.waiting import free_port
 
 
@@ -91,9 +92,7 @@ def tracking(tmp_path: Path):
     import mlflow
 
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
+    with tracking_at(uri):
         mlflow.create_experiment("e", artifact_location=(tmp_path / "artifacts").as_uri())
         mlflow.set_experiment("e")
         with mlflow.start_run() as run:
@@ -103,8 +102,6 @@ def tracking(tmp_path: Path):
             mlflow.MlflowClient().create_registered_model("wine").name, source, run.info.run_id
         )
         yield uri, source, f"models:/wine/{version.version}"
-    finally:
-        mlflow.set_tracking_uri(before)
 
 
 def test_a_downloaded_model_outlives_its_store(tmp_path, tracking):

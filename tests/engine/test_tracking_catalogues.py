@@ -23,6 +23,7 @@ from services.tracking.door import FRESH_S, Door
 from services.tracking.models import ModelCatalogue
 from services.tracking.runs import RunCatalogue
 from tests.support.mlflow_server import RunningMlflow
+from tests.support.tracking import tracking_at
 from tests.support.waiting import free_port
 from tests.support.wine import save_wine_model
 
@@ -47,12 +48,8 @@ def library(
 ) -> Iterator[Library]:
     folder = tmp_path_factory.mktemp("library")
     uri = mlflow_server.uri if request.param == "server" else f"sqlite:///{folder / 'mlflow.db'}"
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
+    with tracking_at(uri):
         yield _fill(uri, folder)
-    finally:
-        mlflow.set_tracking_uri(before)
 
 
 def _fill(uri: str, folder: Path) -> Library:

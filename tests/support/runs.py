@@ -12,6 +12,8 @@ import pandas as pd
 from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
 
+from tests.support.tracking import tracking_at
+
 EXPERIMENT = "wine-quality"
 EXAMPLE = pd.DataFrame({"alcohol": [8.8, 9.5], "pH": [3.0, 3.3]})
 
@@ -40,8 +42,7 @@ def seed(tracking_uri: str, folder: Path) -> Seeded:
     """Log the runs into an MLflow that keeps its artifacts in `folder`. Takes seconds: do it once."""
     client = MlflowClient(tracking_uri)
     experiment = client.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
-    mlflow.set_tracking_uri(tracking_uri)
-    try:
+    with tracking_at(tracking_uri):
         first = _train(experiment, "elastic-a", 0.5, 0.5, rmse=0.8222, r2=0.1268)
         second = _train(experiment, "elastic-b", 0.75, 0.2, rmse=0.8118, r2=0.1488)
         with mlflow.start_run(experiment_id=experiment, run_name="old-style") as run:
@@ -56,8 +57,6 @@ def seed(tracking_uri: str, folder: Path) -> Seeded:
         with mlflow.start_run(experiment_id=experiment, run_name="bare") as run:
             mlflow.log_param("alpha", 0.9)
             bare = run.info.run_id
-    finally:
-        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
     return Seeded(first, second, old_style, bare)
 
 

@@ -34,6 +34,7 @@ class System:
         self.settings = Settings(
             **{
                 "state_dir": state_dir,
+                "mlflow_tracking_uri": "",  # its own, whatever the surroundings say
                 "user": "tester",
                 "dashboard_port": dashboard,
                 "gateway_port": gateway,

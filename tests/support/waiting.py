@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 POLL_S = 0.05
+PORTS = range(10000, 20000)
+"""Below those that the system lends to outgoing connections, one of which might else take the port first."""
 
 
 def wait_until(condition: Callable[[], T], *, timeout_s: float = 30, what: str = "the condition") -> T:
@@ -24,19 +27,22 @@ def wait_until(condition: Callable[[], T], *, timeout_s: float = 30, what: str =
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that nobody uses right now."""
+    (port,) = free_ports(1)
+    return port
 
 
 def free_ports(count: int) -> list[int]:
     """Distinct free ports."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    found: list[int] = []
+    chance = random.Random()  # of its own: tests seed the shared one, and would then all try the same ports
+    while len(found) < count:
+        port = chance.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found

@@ -88,7 +88,7 @@ def _read_reward(value: Any) -> float:
     if number < 0:
         raise InvalidPayload(
             "reward",
-            f"is {number:g}, but it is summed in a Prometheus counter, and counters only grow.",
+            f"is negative ({number:g}), but it is summed in a Prometheus counter, and counters only grow.",
             "Use a reward of 0 or more, such as the bounded reward 1/(1+(error/scale)^2), which lies between 0 and 1.",
         )
     return number
