@@ -38,9 +38,12 @@ status=0
 .venv/bin/python -m pytest -n 2 --dist loadgroup "$@" || status=$?
 [ "$status" = 1 ] || exit "$status"
 
-# A crowded machine can fail a test that waits for real processes. What failed runs once more, alone and by itself: only
-# a failure that repeats is a failure, and one that does not is still named above, to be looked into.
-failed=$(.venv/bin/python -c 'import json; print(len(json.load(open(".pytest_cache/v/cache/lastfailed"))))')
-[ "$failed" -le 3 ] || exit "$status"
-echo "Running the $failed failed tests once more, alone ..." >&2
-exec .venv/bin/python -m pytest --last-failed --last-failed-no-failures none "$@"
+# A crowded machine can fail a test that waits for real processes. The files of what failed run once more, alone: only a
+# failure that repeats is a failure, and one that does not is still named above, to be looked into.
+mapfile -t files < <(.venv/bin/python -c '
+import json
+from pathlib import Path
+print(*sorted({test.split("::")[0] for test in json.loads(Path(".pytest_cache/v/cache/lastfailed").read_text())}), sep="\n")')
+[ "${#files[@]}" -le 3 ] || exit "$status"
+echo "Once more, alone: ${files[*]}" >&2
+exec .venv/bin/python -m pytest "${files[@]}"

@@ -10,7 +10,7 @@ from services.evidence.replay_table import ReplayRecord
 from services.evidence.store import ArmLedger
 from services.jobs.states import JobState
 from services.traffic.replay import ArmCounters, Progress, ReplayMode, ReplaySpec
-from services.traffic.rewards import Reward, RewardKind
+from services.traffic.rewards import Reward
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,13 @@ def spec_to_json(spec: ReplaySpec) -> dict[str, Any]:
     return {
         **asdict(spec),
         "mode": str(spec.mode),
-        "reward": {"kind": str(spec.reward.kind), "scale": spec.reward.scale},
+        "reward": spec.reward.to_json(),
     }
 
 
 def spec_from_json(stored: dict[str, Any]) -> ReplaySpec:
     values = {key: value for key, value in stored.items() if key != "digest"}
-    reward = Reward(RewardKind(values["reward"]["kind"]), values["reward"]["scale"])
-    return ReplaySpec(**{**values, "mode": ReplayMode(values["mode"]), "reward": reward})
+    return ReplaySpec(**{**values, "mode": ReplayMode(values["mode"]), "reward": Reward.from_json(values["reward"])})
 
 
 def progress_to_json(progress: Progress) -> dict[str, Any]:

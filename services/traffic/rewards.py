@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,13 @@ class Reward:
     def numeric(self) -> bool:
         """Whether truth and prediction must be numbers."""
         return self.kind is not RewardKind.HIT
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": str(self.kind), "scale": self.scale}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Reward:
+        return cls(RewardKind(stored["kind"]), stored["scale"])
 
     def __call__(self, truth: object, prediction: object) -> float:
         """The reward of one row: never negative; nan if truth or prediction is missing.

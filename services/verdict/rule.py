@@ -1,0 +1,113 @@
+"""What decides a test, fixed before it starts: arms, metric, error level, smallest effect that matters, guardrails."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from services.errors import InvalidInput
+from services.traffic.rewards import Reward, RewardKind
+
+LATENCY_EDGES_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+"""Upper edges of the ledger's latency buckets; a latency objective is one of them, so that its share is exact."""
+
+
+class Source(StrEnum):
+    """Where evidence comes from: the same rows sent to both arms, or traffic that the split divided."""
+
+    PAIRED = "paired"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrails:
+    """How much worse B may get before its reward does not matter any more.
+
+    Attributes:
+        error_increase: most by which B's share of failed predictions may exceed A's, as a share of 1.
+        slow_ms: a prediction that takes longer than this counts as slow; one of LATENCY_EDGES_MS.
+        slow_increase: most by which B's share of slow predictions may exceed A's, as a share of 1.
+    """
+
+    error_increase: float = 0.01
+    slow_ms: float = 100
+    slow_increase: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The rule of one test. Changing it starts a new test.
+
+    Attributes:
+        champion: name of arm A, the one in charge.
+        challenger: name of arm B, the one that wants the job.
+        reward: the primary metric is the mean of this reward.
+        alpha: chance of ever naming a difference that is not there, over all looks together.
+        minimum_effect: smallest difference of the mean reward worth shipping, in units of the reward; 0: any.
+        planned_pairs: rows of paired replay at which the interval is tightest (N* of its sequence).
+        planned_live: feedbacks from live traffic, both arms together, at which the interval is tightest.
+        guardrails: see there.
+    """
+
+    champion: str = "a"
+    challenger: str = "b"
+    reward: Reward = field(default_factory=lambda: Reward(RewardKind.BOUNDED))
+    alpha: float = 0.05
+    minimum_effect: float = 0.0
+    planned_pairs: int = 500
+    planned_live: int = 5000
+    guardrails: Guardrails = field(default_factory=Guardrails)
+
+    def validated(self) -> Rule:
+        """Return self, or raise InvalidInput for the first thing that cannot be."""
+        if self.champion == self.challenger or not self.champion or not self.challenger:
+            raise InvalidInput("A test compares two different arms.")
+        if not 0.001 <= self.alpha <= 0.2:
+            raise InvalidInput(f"Alpha must be within 0.001 to 0.2, not {self.alpha:g}.")
+        if not (math.isfinite(self.minimum_effect) and self.minimum_effect >= 0):
+            raise InvalidInput(f"The minimum effect must be 0 or more, not {self.minimum_effect:g}.")
+        if min(self.planned_pairs, self.planned_live) < 100:
+            raise InvalidInput("Plan at least 100 rows of replay and 100 feedbacks of live traffic.")
+        rails = self.guardrails
+        if not (0 <= rails.error_increase <= 1 and 0 <= rails.slow_increase <= 1):
+            raise InvalidInput("A guardrail is a share within 0 to 1.")
+        if rails.slow_ms not in LATENCY_EDGES_MS:
+            edges = ", ".join(str(edge) for edge in LATENCY_EDGES_MS)
+            raise InvalidInput(f"The latency objective must be one of {edges} ms, not {rails.slow_ms:g}.")
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "reward": self.reward.to_json()}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Rule:
+        reward, rails = Reward.from_json(stored["reward"]), Guardrails(**stored["guardrails"])
+        return cls(**{**stored, "reward": reward, "guardrails": rails})
+
+
+@dataclass(frozen=True, slots=True)
+class ABTest:
+    """One test of a deployment: its rule, the two models it compares, and its time.
+
+    A test ends when it is decided, when another is started, or when one of its models is replaced. `ended_why` is
+    empty while it runs.
+    """
+
+    id: int
+    namespace: str
+    deployment: str
+    rule: Rule
+    model_a: str  # model URI of the champion when the test began
+    model_b: str
+    who: str
+    started_at: datetime
+    why: str = ""
+    ended_at: datetime | None = None
+    ended_why: str = ""
+
+    @property
+    def running(self) -> bool:
+        return self.ended_at is None
