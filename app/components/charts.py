@@ -28,11 +28,12 @@ TITLES = {
     Chart.ERRORS: "Errors per second",
 }
 NO_DATA = {
-    Chart.RPS: "No traffic in this window — send some on the Traffic page",
-    Chart.REWARD: "No feedback in this window — a replay on the Traffic page sends some",
-    Chart.LATENCY: "No traffic in this window — send some on the Traffic page",
-    Chart.ERRORS: "No traffic in this window, so no errors either",
+    Chart.RPS: "No traffic in this window.<br>Send some on the Traffic page.",
+    Chart.REWARD: "No feedback in this window.<br>A replay on the Traffic page sends some.",
+    Chart.LATENCY: "No traffic in this window.<br>Send some on the Traffic page.",
+    Chart.ERRORS: "No traffic in this window,<br>so no errors either.",
 }
+COUNTED = {Chart.RPS: "requests", Chart.REWARD: "rewards", Chart.LATENCY: "requests", Chart.ERRORS: "errors"}
 DASHES = {"": "solid", "p50": "solid", "p75": "5px,2px", "p90": "8px,3px", "p95": "dash", "p99": "dot"}
 DASHES |= {"4xx": "dot", "5xx": "solid"}
 MARK_COLOR = theme.TOTAL_LIGHT
@@ -44,10 +45,12 @@ def figure(
     marks: Sequence[Change] = (),
     zone: tzinfo | None = None,
     since: datetime | None = None,
+    counted: int = 0,
 ) -> dict[str, Any]:
     """`data` as a figure. `predictors` in the deployment's order give the colours; times are drawn in `zone`.
 
-    `since`: when anything was last measured, for the text of an empty chart.
+    For the text of an empty chart: `since` is when anything was last measured, and `counted` how much there was in the
+    window all the same.
     """
     lines = sorted(data.series, key=lambda s: (_position(s.predictor, predictors), s.detail))
     names = fmt.short_arms([*predictors, *(s.predictor for s in lines if s.predictor)])
@@ -60,7 +63,7 @@ def figure(
     marks_inside = [m for m in marks if data.start <= fmt.aware(m.at) <= data.end]
     if marks_inside:
         traces.append(_marks(marks_inside, zone))
-    return {"data": traces, "layout": _layout(data, zone, since)}
+    return {"data": traces, "layout": _layout(data, zone, since, counted)}
 
 
 def draw(
@@ -69,13 +72,14 @@ def draw(
     marks: Sequence[Change] = (),
     zone: tzinfo | None = None,
     since: datetime | None = None,
+    counted: int = 0,
     *,
     key: str,
 ) -> None:
     """The chart under its title, with how each point was measured and the query to copy."""
     st.markdown(f"**{TITLES[data.chart]}**" + (" &nbsp; :gray[ms]" if data.chart is Chart.LATENCY else ""))
     live_chart(
-        figure(data, predictors, marks, zone, since),
+        figure(data, predictors, marks, zone, since, counted),
         key=f"chart-{key}-{data.chart}",
         alt=f"{TITLES[data.chart]} by predictor",
     )
@@ -136,7 +140,7 @@ def _marks(marks: Sequence[Change], zone: tzinfo | None) -> dict[str, Any]:
     }
 
 
-def _layout(data: ChartData, zone: tzinfo | None, since: datetime | None) -> dict[str, Any]:
+def _layout(data: ChartData, zone: tzinfo | None, since: datetime | None, counted: int) -> dict[str, Any]:
     bottom, top = _rewards_range(data) if data.chart is Chart.REWARD else (0.0, _ceiling(data))
     layout: dict[str, Any] = {
         "height": HEIGHT_PX,
@@ -165,7 +169,12 @@ def _layout(data: ChartData, zone: tzinfo | None, since: datetime | None) -> dic
     }
     if data.empty:
         text = NO_DATA[data.chart]
-        if data.chart is not Chart.REWARD and since is not None and fmt.aware(since) < data.start:
+        if counted:  # a burst so soon after the start that no scrape came before it: a rate needs two
+            what = f"{fmt.count(counted)} {COUNTED[data.chart]}"
+            text = (
+                f"Prometheus first looked after {what},<br>so there is no rate to draw.<br>The table below counts them."
+            )
+        elif data.chart is not Chart.REWARD and since is not None and fmt.aware(since) < data.start:
             text = f"No data since {fmt.clock(since, zone or UTC)}"
         layout["annotations"] = [
             {"text": text, "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "opacity": 0.75}

@@ -55,7 +55,15 @@ def draw_live(view: View, metrics: MetricsReader, store: EvidenceStore) -> None:
         for row in ((Chart.RPS, Chart.REWARD), (Chart.LATENCY, Chart.ERRORS)):
             for column, kind in zip(st.columns(2, gap="medium"), row, strict=True):
                 with column, boundary(charts.TITLES[kind]):
-                    charts.draw(answers[kind], predictors, marks, view.zone, since, key=f"{view.namespace}-{view.name}")
+                    charts.draw(
+                        answers[kind],
+                        predictors,
+                        marks,
+                        view.zone,
+                        since,
+                        _counted(answers, kind),
+                        key=f"{view.namespace}-{view.name}",
+                    )
         st.markdown(f"**Per predictor** &nbsp; :gray[last {view.window.label}]")
         with boundary("The totals"):
             draw_totals(answers["totals"], view.arms, split_changed=split_since(marks, None) is not None)
@@ -80,6 +88,12 @@ def _questions(
         "changes": lambda: store.changes(*where, since=start, limit=MAX_MARKS),
         **{kind: chart(kind) for kind in Chart},
     }
+
+
+def _counted(answers: Answers, kind: Chart) -> int:
+    """What the whole counters of the window say of that chart, whether or not it could be drawn."""
+    totals = answers.get("totals") or []
+    return sum({Chart.REWARD: t.feedback, Chart.ERRORS: t.errors}.get(kind, t.requests) for t in totals)
 
 
 def _all_empty(answers: Answers) -> bool:

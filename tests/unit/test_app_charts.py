@@ -112,8 +112,15 @@ def test_naive_times_from_the_store_are_utc():
 
 def test_an_empty_chart_says_what_to_do_and_keeps_its_height():
     empty = figure(data(), ["a"])["layout"]
-    assert "send some on the Traffic page" in empty["annotations"][0]["text"]
+    assert "Send some on the Traffic page" in empty["annotations"][0]["text"]
     assert empty["height"] == figure(data(a=(1, 2, 3, 4)), ["a"])["layout"]["height"]
+
+
+def test_an_empty_chart_owns_up_to_what_the_counters_saw():
+    rewards = data(Chart.REWARD)
+    assert "No feedback in this window" in figure(rewards, ["a"])["layout"]["annotations"][0]["text"]
+    burst = figure(rewards, ["a"], counted=1000)["layout"]["annotations"][0]["text"]
+    assert "1,000 rewards" in burst and "No feedback" not in burst
 
 
 def test_an_empty_chart_says_since_when_nothing_was_measured():
