@@ -13,6 +13,7 @@ from typing import Any
 
 from services.metrics import counters, queries
 from services.metrics.door import PrometheusDoor
+from services.metrics.history import CounterHistory, read_history
 from services.metrics.model import QUANTILES, UNITS, ArmTotals, Chart, ChartData, Series, Tiles
 from services.metrics.queries import Selection
 
@@ -147,6 +148,10 @@ class MetricsReader:
             for predictor, samples in series:
                 counts[predictor] += counters.gained_since(samples, start)
         return {predictor: round(n) for predictor, n in sorted(counts.items())}
+
+    def history(self, namespace: str, deployment: str, start: datetime, end: datetime) -> CounterHistory:
+        """What every counter of the deployment grew by, interval by interval."""
+        return read_history(self._door, namespace, deployment, start, end, self._scrape_s)
 
     def last_sample(self, namespace: str, deployment: str) -> datetime | None:
         """When anything was last scraped of the deployment, within the last day; None if nothing was."""

@@ -282,3 +282,22 @@ def test_another_program_on_the_port_is_named_as_such():
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_the_history_of_the_counters_adds_up_to_what_was_counted(world):
+    world.gateway.send(f"split|{NAMESPACE}|{DEPLOYMENT}|b", 7)
+    world.b.reward(0.5, 0.25, 0.25, 0.0)
+    started = datetime.now(UTC) - timedelta(minutes=4)
+
+    def counted(metric: str) -> float:
+        samples = [s for family in world.b.registry.collect() for s in family.samples if s.name == metric]
+        return sum(sample.value for sample in samples)
+
+    def whole() -> bool:
+        found = world.reader.history(NAMESPACE, DEPLOYMENT, started, world.span()[1])
+        return found.of(found.feedback, "b").sum() == counted("seldon_api_model_feedback_total")
+
+    wait_until(whole, what="the history to reach what was counted")
+    found = world.reader.history(NAMESPACE, DEPLOYMENT, started, world.span()[1])
+    assert found.of(found.rewards, "b").sum() == pytest.approx(counted("seldon_api_model_feedback_reward_total"))
+    assert found.of(found.routed, "b").sum() >= 7
