@@ -1,0 +1,66 @@
+"""Trying a reward on the truths of a dataset before anything is sent: what would fail rows fails here, in words."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+
+from services.errors import InvalidInput, InvalidPayload
+from services.traffic.reward_values import missing
+from services.traffic.rewards import Reward, RewardKind
+
+TRIED = 25
+"""Truths on which a formula is tried, each with the others as predictions."""
+
+MOST_CLASSES = 1000
+
+
+def check_reward(reward: Reward, truths: Sequence[object]) -> str:
+    """Try a reward on the truths of a dataset; returns what to know beforehand, or "".
+
+    Raises InvalidInput if some truth can never earn anything: text where numbers are needed, a class that is none of
+    the probabilities', a formula without a finite value.
+    """
+    kept = list(dict.fromkeys(value for value in truths if not missing(value)))
+    if reward.kind is RewardKind.FORMULA:
+        return _check_formula(reward, kept[:: max(1, len(kept) // TRIED)])
+    for truth in kept:
+        try:
+            reward(truth, _possible_prediction(reward, truth))
+        except InvalidPayload as error:
+            words = "needs numbers" if error.hint.startswith("Use hit") else f"cannot be worked out ({error.problem})"
+            raise InvalidInput(
+                f"“{reward.label}” {words}, and the target holds “{truth}”.", error.hint or "Use hit or miss."
+            ) from error
+    return ""
+
+
+def _possible_prediction(reward: Reward, truth: object) -> object:
+    if reward.kind not in (RewardKind.BRIER, RewardKind.LOG_LOSS):
+        return truth
+    given = float(truth) if isinstance(truth, numbers.Real) else 0.0
+    classes = int(given) + 1 if 0 <= given < MOST_CLASSES else 2
+    return [1 / max(2, classes)] * max(2, classes)
+
+
+def _check_formula(reward: Reward, truths: Sequence[object]) -> str:
+    values = []
+    for truth in truths:
+        for prediction in truths:
+            try:
+                values.append(reward(truth, prediction))
+            except InvalidPayload as error:
+                raise InvalidInput(f"{error.problem[:1].upper()}{error.problem[1:]}.", error.hint) from error
+    bad = sum(not math.isfinite(value) for value in values)
+    if values and bad == len(values):
+        raise InvalidInput(
+            f"The formula “{reward.expression}” has no finite value for any truth of this data.",
+            "Mind divisions by zero and logarithms of negative numbers.",
+        )
+    if bad:
+        return (
+            f"The formula has no finite value for {bad:,} of the {len(values):,} pairs of truths tried; rows like them "
+            "stay without a reward."
+        )
+    return ""
