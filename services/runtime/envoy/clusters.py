@@ -20,7 +20,8 @@ CONNECT_TIMEOUT = "1s"  # loopback: a second without an accept means a full back
 UPSTREAM_IDLE = "4s"
 
 _HEALTH_CHECK = {
-    "timeout": "1s",
+    # Patient: on two cores the start of one model server can keep another from answering for a second.
+    "timeout": "2s",
     "interval": "1s",
     # A cluster that has had no request yet: find a starting server fast, then look as often as at any other.
     "no_traffic_interval": "0.25s",
@@ -53,7 +54,8 @@ _OUTLIER_DETECTION = {
     # Only what Envoy sees itself (refused or broken connections) counts: a model's own 500 is an answer, and taking
     # an arm out for it would bend the split.
     "split_external_local_origin_errors": True,
-    "consecutive_local_origin_failure": 3,
+    # One is enough: a dead replica has the fewest requests in flight, so it would be chosen again and again.
+    "consecutive_local_origin_failure": 1,
     "enforcing_consecutive_local_origin_failure": 100,
     "enforcing_local_origin_success_rate": 0,
     "enforcing_consecutive_5xx": 0,

@@ -27,7 +27,7 @@ _LISTED_DEPLOYMENTS = 100
 # Only where no byte of the request reached a model: a prediction is never made twice for one answer.
 RETRY_POLICY = {
     "retry_on": "connect-failure,refused-stream,reset-before-request",
-    "num_retries": 2,
+    "num_retries": 3,
     "retry_host_predicate": [
         {
             "name": "envoy.retry_host_predicates.previous_hosts",
@@ -37,7 +37,8 @@ RETRY_POLICY = {
         }
     ],
     "host_selection_retry_max_attempts": 5,
-    "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.02s"},
+    # Room for the news that a replica is out to reach the thread that tries again.
+    "retry_back_off": {"base_interval": "0.01s", "max_interval": "0.08s"},
 }
 
 
