@@ -1,0 +1,138 @@
+"""Gates and tail flags on rewards that deserve them and on rewards that do not."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import pareto
+
+from services.stats import gates
+from services.stats.sums import Sums
+
+RNG = np.random.default_rng(8)
+BOUNDED = 1 / (1 + RNG.normal(0, 0.75, 1000) ** 2)
+TUTORIAL = 1 / RNG.normal(0, 0.75, 1000) ** 2
+
+
+def hits(k: int, n: int) -> Sums:
+    return Sums.of([1.0] * k + [0.0] * (n - k))
+
+
+def test_enough():
+    assert gates.enough(Sums.of(BOUNDED), Sums.of(BOUNDED[:100])) == []
+    assert gates.enough(Sums.of(BOUNDED), Sums.of(BOUNDED[:37])) == ["B has 37 of 100 rewards"]
+    assert gates.enough(Sums(), Sums()) == ["A has 0 of 100 rewards", "B has 0 of 100 rewards"]
+
+
+def test_few_hits_are_not_enough_however_many_rewards():
+    assert gates.enough(hits(30, 5000), hits(30, 5000)) == []
+    (words,) = gates.enough(hits(31, 5000), hits(29, 5000))
+    assert "29" in words
+    assert "B" in words
+
+
+def test_an_arm_that_never_hits_is_a_finding_unless_neither_does():
+    """All zeros against many hits is a difference; all zeros in both arms is nothing yet."""
+    assert gates.enough(hits(60, 500), hits(0, 500)) == []
+    assert gates.enough(hits(0, 500), hits(0, 500)) == ["every reward so far is 0"]
+
+
+def test_enough_pairs():
+    rare = np.zeros(400)
+    rare[:9] = [1, -1, 1, 1, -1, 1, 1, 1, -1]
+    assert gates.enough_pairs(Sums.of(np.zeros(100))) == []
+    assert gates.enough_pairs(Sums.of(BOUNDED[:99])) == ["99 of 100 rows have been answered by both arms"]
+    assert "9" in gates.enough_pairs(Sums.of(rare))[0]
+    rare[9] = 1
+    assert gates.enough_pairs(Sums.of(rare)) == []
+
+
+def test_counters_need_intervals_with_feedback_for_both():
+    n, s = np.full(40, 10.0), np.full(40, 6.0)
+    assert gates.enough_batches(n, s, n, s) == []
+    sparse = np.where(np.arange(40) < 19, n, 0.0)
+    assert gates.enough_batches(n, s, sparse, 0.6 * sparse) == ["19 of 20 intervals hold feedback for B"]
+
+
+def test_counters_of_a_bounded_reward_need_a_sum():
+    n, s = np.full(400, 10.0), np.zeros(400)
+    s[::20] = 1.0  # 20 hits
+    assert gates.enough_batches(n, 3 * n, n, s) == []
+    (words,) = gates.enough_batches(n, 3 * n, n, s, bound=1.0)
+    assert "B" in words
+    assert "20" in words
+    s[::10] = 1.0
+    assert gates.enough_batches(n, 3 * n, n, s, bound=1.0) == []
+    s[:] = 0
+    s[7] = 55.0
+    assert "B" in gates.enough_batches(n, 3 * n, n, s)[0]
+
+
+def test_the_tutorials_reward_is_flagged():
+    words = gates.tail(Sums.of(TUTORIAL), Sums.of(BOUNDED))
+    assert words is not None
+    assert f"{TUTORIAL.max() / TUTORIAL.sum():.0%} of A’s total" in words
+    assert "bounded" in words
+
+
+@pytest.mark.parametrize("values", [BOUNDED, -(TUTORIAL**-1), RNG.normal(size=1000), np.exp(RNG.normal(size=1000))])
+def test_rewards_with_a_mean_are_not_flagged(values: np.ndarray):
+    arm = Sums.of(values)
+    assert gates.tail(arm, arm, hill_a=gates.hill(values), hill_b=gates.hill(values)) is None
+
+
+def test_few_hits_are_no_tail():
+    assert hits(3, 1000).top_share > gates.TOP_SHARE
+    assert gates.tail(hits(3, 1000), hits(3, 1000)) is None
+
+
+def test_a_tail_index_without_a_mean_is_flagged_before_one_request_dominates():
+    even = Sums.of(np.linspace(1, 3, 1000))
+    words = gates.tail(even, even, hill_b=0.5)
+    assert words is not None
+    assert "0.50" in words
+
+
+@pytest.mark.parametrize("index", [0.5, 1.5, 3.0])
+def test_hill_finds_the_index_of_a_pareto(index: float):
+    values = pareto.rvs(index, size=40_000, random_state=9)
+    found = gates.hill(values)
+    assert found == pytest.approx(index, rel=4 / math.sqrt(2000))
+    # The largest values are all it needs.
+    assert gates.hill(np.sort(values)[-2500:], 40_000) == found
+
+
+def test_hill_of_the_tutorials_reward_is_one_half():
+    assert gates.hill(1 / np.random.default_rng(2).normal(0, 0.75, 50_000) ** 2) == pytest.approx(0.5, abs=0.05)
+
+
+def test_hill_says_nothing_on_little():
+    assert gates.hill(BOUNDED[:199]) is None  # nine values in the tail
+    assert gates.hill(BOUNDED[:20], 1000) is None  # the threshold is not among them
+    assert gates.hill(-BOUNDED) is None
+    assert gates.hill([1.0] * 400) == math.inf
+
+
+def test_intervals_tell_a_tail():
+    n = np.full(40, 5.0)
+    s = np.full(40, 4.0)
+    assert gates.tail_batches(n, s, "B") is None
+    s[11] = 80.0
+    words = gates.tail_batches(n, s, "B")
+    assert words is not None
+    assert f"{80 / 236 - 1 / 40:.0%}" in words
+    assert gates.tail_batches(n, s, "B", bound=1.0) is None
+    assert gates.tail_batches(n[:29], s[:29], "B") is None
+    assert gates.tail_batches(n, s - 20, "B") is None
+
+
+def test_missing_feedback():
+    same = gates.missing_feedback(1000, 900, 400, 360, planned=5000)
+    assert same.estimate == pytest.approx(0)
+    assert not same.excludes_zero
+    worse = gates.missing_feedback(1000, 990, 400, 300, planned=5000)
+    assert worse.estimate == pytest.approx(0.25 - 0.01)
+    assert worse.excludes_zero
+    assert gates.missing_feedback(100, 120, 100, 100, planned=5000).estimate == 0
