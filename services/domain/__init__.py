@@ -13,11 +13,21 @@ from services.domain.deployment import (
     Split,
     check_name,
 )
-from services.domain.evidence import Change, ChangeNote, Outcome, OutcomeStatus, Prediction
+from services.domain.evidence import (
+    LATENCY_EDGES_MS,
+    PAIRED,
+    Change,
+    ChangeNote,
+    Outcome,
+    OutcomeStatus,
+    Prediction,
+)
 from services.domain.status import DeploymentStatus, Endpoint, Event, Phase, PredictorStatus
 
 __all__ = [
+    "LATENCY_EDGES_MS",
     "MAX_REPLICAS",
+    "PAIRED",
     "Change",
     "ChangeNote",
     "Deployment",

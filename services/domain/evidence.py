@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+LATENCY_EDGES_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+"""Upper edges of the ledger's latency buckets; a latency objective is one of them, so that its share is exact."""
+
+PAIRED = "paired"
+"""The segment of rows that went to both arms: no split divided them."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeNote:
@@ -51,7 +57,11 @@ class OutcomeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A prediction joined with its truth and reward: a row of the ledger."""
+    """A prediction joined with its truth and reward: a row of the ledger.
+
+    A row of a replay counts once per pass, whichever arm answered; with `paired` it counts once per arm, because it was
+    sent to both. `digest` is that of the replayed dataset: equal digests mean equal rows.
+    """
 
     puid: str
     namespace: str
@@ -68,3 +78,5 @@ class Outcome:
     at: datetime
     pass_: int = 0
     error: str = ""
+    digest: str = ""
+    paired: bool = False

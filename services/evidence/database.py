@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from services.errors import InvalidInput, Unavailable, without_secrets
-from services.evidence.schema import metadata
+from services.evidence.upgrade import upgrade
 
 BUSY_TIMEOUT_MS = 15_000  # several processes write: dashboard, worker, command line
 SUPPORTED = ("sqlite", "postgresql")
@@ -17,18 +17,19 @@ _HINT = "Use sqlite:///<path> or postgresql+psycopg://<user>:<password>@<host>/<
 
 
 def open_database(url: str) -> sa.Engine:
-    """Connect and create missing tables.
+    """Connect, and bring the tables to what this version of Decant knows, keeping every row.
 
     Raises:
         InvalidInput: if the URL is none, or names a database that is not supported or whose driver is missing.
         Unavailable: if the database cannot be opened.
+        StartFailed: if a newer Decant has made its tables.
     """
     made, database = _prepare(url)
     if database.dialect.name == "sqlite":
         sa.event.listen(database, "connect", _tune_sqlite)
     try:
-        metadata.create_all(database)
-    except OperationalError as error:
+        upgrade(database, BUSY_TIMEOUT_MS)
+    except DBAPIError as error:
         raise Unavailable("The evidence store", str(error.orig), f"Check DECANT_DATABASE_URL ({made!r}).") from error
     return database
 
@@ -53,8 +54,8 @@ def _prepare(url: str) -> tuple[sa.URL, sa.Engine]:
 
 def _tune_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")  # first: the next one has to wait its turn too
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     cursor.close()

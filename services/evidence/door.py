@@ -7,13 +7,12 @@ store does not answer.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -35,13 +34,17 @@ def connect(database: sa.Engine) -> Iterator[sa.Connection]:
         raise Unavailable(PART, str(error), "Check the disk and the folder's permissions.") from error
 
 
-def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows, leaving out those that a unique constraint already knows; returns how many went in."""
-    if not rows:
-        return 0
-    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = make(table).on_conflict_do_nothing()
-    return max(0, connection.execute(statement, [dict(row) for row in rows]).rowcount)
+@contextmanager
+def write(database: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction that reads before it writes: what it has read stays true until it commits.
+
+    SQLite takes its write lock at the start, not at the first write, because a lock that comes late is refused if
+    somebody else wrote meanwhile. On PostgreSQL the caller locks the rows that matter. Raises as `connect` does.
+    """
+    with connect(database) as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
 
 
 def plain(value: object) -> Any:

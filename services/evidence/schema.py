@@ -1,4 +1,7 @@
-"""The tables of the evidence store. Times are UTC; JSON columns hold what may be number, text or list."""
+"""The tables of the evidence store. Times are UTC; JSON columns hold what may be number, text or list.
+
+A change here needs a revision in services/evidence/migrations and its name in REVISION; a test compares the two.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,27 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+REVISION = "0002"
+"""The revision of services/evidence/migrations that makes these tables."""
+
+VERSION_TABLE = "decant_schema"
+"""Where a database says which revision it has. Not Alembic's usual name: MLflow may live in the same database."""
+
+MEASURES = ("reward", "squared_error", "absolute_error", "hits", "latency_ms")
+"""What the ledger keeps sums of."""
+
 metadata = sa.MetaData()
+
+
+def _sums() -> list[sa.Column[float]]:
+    """Four columns for each measure: see services.stats.sums."""
+    made: list[sa.Column[float]] = []
+    for measure in MEASURES:
+        made.append(sa.Column(f"{measure}_n", sa.Integer, nullable=False))
+        made.append(sa.Column(f"{measure}_total", sa.Float, nullable=False))
+        made.append(sa.Column(f"{measure}_squares", sa.Float, nullable=False))
+        made.append(sa.Column(f"{measure}_largest", sa.Float))
+    return made
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -40,6 +63,8 @@ outcomes = sa.Table(
     sa.Column("replay", sa.Integer, sa.ForeignKey("replays.id", ondelete="CASCADE")),
     sa.Column("row", sa.Integer, comment="row of the dataset; NULL for a single test request"),
     sa.Column("pass", sa.Integer, nullable=False, default=0),
+    sa.Column("arm", sa.String(63), nullable=False, server_default="", comment="the predictor if paired, else empty"),
+    sa.Column("digest", sa.String(64), nullable=False, server_default="", comment="of the dataset"),
     sa.Column("prediction", sa.JSON(none_as_null=True)),
     sa.Column("truth", sa.JSON(none_as_null=True)),
     sa.Column("reward", sa.Float),
@@ -47,9 +72,108 @@ outcomes = sa.Table(
     sa.Column("status", sa.String(32), nullable=False),
     sa.Column("error", sa.Text, nullable=False, default=""),
     sa.Column("at", UtcDateTime, nullable=False),
-    # One row of a replay counts once, however often the worker was killed and resumed.
-    sa.UniqueConstraint("replay", "row", "pass", name="one_outcome_per_row"),
+    sa.Column("block", sa.Integer, sa.ForeignKey("blocks.id"), index=True),
+    sa.Column("pair", sa.Integer, sa.ForeignKey("pair_blocks.id"), index=True),
+    # One row of a replay counts once, however often the worker was killed and resumed; once per arm if sent to both.
+    sa.UniqueConstraint("replay", "row", "pass", "arm", name="one_outcome_per_row"),
     sa.Index("outcomes_by_deployment", "namespace", "deployment", "at"),
+)
+
+blocks = sa.Table(
+    "blocks",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("namespace", sa.String(63), nullable=False),
+    sa.Column("deployment", sa.String(63), nullable=False),
+    sa.Column("replay", sa.Integer, sa.ForeignKey("replays.id", ondelete="CASCADE")),
+    sa.Column("segment", sa.String(255), nullable=False),
+    sa.Column("predictor", sa.String(63), nullable=False),
+    sa.Column("first_at", UtcDateTime, nullable=False),
+    sa.Column("last_at", UtcDateTime, nullable=False),
+    sa.Column("sent", sa.Integer, nullable=False),
+    sa.Column("failed", sa.Integer, nullable=False),
+    sa.Column("feedback_failed", sa.Integer, nullable=False),
+    *_sums(),
+    sa.Column("latency_counts", sa.JSON, nullable=False, comment="per edge of LATENCY_EDGES_MS, and what is above all"),
+    sa.Index("blocks_by_deployment", "namespace", "deployment", "replay", "predictor", "segment"),
+)
+
+pair_blocks = sa.Table(
+    "pair_blocks",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("namespace", sa.String(63), nullable=False),
+    sa.Column("deployment", sa.String(63), nullable=False),
+    sa.Column("replay", sa.Integer, sa.ForeignKey("replays.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("a", sa.String(63), nullable=False, comment="the champion: differences are b - a"),
+    sa.Column("b", sa.String(63), nullable=False),
+    sa.Column("first_at", UtcDateTime, nullable=False),
+    sa.Column("last_at", UtcDateTime, nullable=False),
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("agree", sa.Integer, nullable=False, comment="pairs with the same prediction"),
+    sa.Column("widest", sa.Float, nullable=False, comment="the largest gap between two predictions"),
+    *_sums(),
+    sa.Index("pair_blocks_by_deployment", "namespace", "deployment", "replay"),
+)
+
+corrections = sa.Table(
+    "corrections",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("outcome", sa.Integer, sa.ForeignKey("outcomes.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("truth_before", sa.JSON(none_as_null=True)),
+    sa.Column("reward_before", sa.Float),
+    sa.Column("truth_after", sa.JSON(none_as_null=True)),
+    sa.Column("reward_after", sa.Float),
+)
+
+ab_tests = sa.Table(
+    "ab_tests",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("namespace", sa.String(63), nullable=False),
+    sa.Column("deployment", sa.String(63), nullable=False),
+    sa.Column("rule", sa.JSON, nullable=False),
+    sa.Column("model_a", sa.Text, nullable=False),
+    sa.Column("model_b", sa.Text, nullable=False),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("ended_why", sa.Text, nullable=False),
+    sa.Index(
+        "one_running_test",
+        "namespace",
+        "deployment",
+        unique=True,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    ),
+    sa.Index("ab_tests_by_deployment", "namespace", "deployment", "started_at"),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("test", sa.Integer, sa.ForeignKey("ab_tests.id"), nullable=False),
+    sa.Column("namespace", sa.String(63), nullable=False),
+    sa.Column("deployment", sa.String(63), nullable=False),
+    sa.Column("call", sa.String(16), nullable=False, comment="promote keep end"),
+    sa.Column("winner", sa.String(63), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, comment="intended doing done undone"),
+    sa.Column("steps", sa.JSON, nullable=False),
+    sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Column("report", sa.Text, nullable=False, comment="path of the report"),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("override", sa.Boolean, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Index("decisions_by_deployment", "namespace", "deployment", "at"),
 )
 
 replays = sa.Table(

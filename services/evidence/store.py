@@ -6,18 +6,20 @@ command line), so each method is one short transaction and uniqueness is the dat
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
-from services.domain import Change, Outcome, OutcomeStatus
-from services.evidence.door import connect, insert_new, plain
+from services.domain import Change, Outcome
+from services.evidence.decision_table import DecisionTable
+from services.evidence.door import connect
+from services.evidence.ledger import Ledger
 from services.evidence.replay_table import ReplayTable
-from services.evidence.schema import changes, outcomes
+from services.evidence.rows import outcome_of
+from services.evidence.schema import blocks, changes, outcomes
+from services.evidence.tests_table import ABTestTable
 
 _PASS = outcomes.c["pass"]  # a keyword in Python, so never an attribute
 
@@ -51,6 +53,9 @@ class EvidenceStore:
     def __init__(self, database: sa.Engine) -> None:
         self._database = database
         self.replays = ReplayTable(database)
+        self.ledger = Ledger(database)
+        self.tests = ABTestTable(database)
+        self.decisions = DecisionTable(database)
 
     def ping(self) -> None:
         """Return if the store answers."""
@@ -131,30 +136,31 @@ class EvidenceStore:
 
         Returns how many were new.
         """
-        rows = [_outcome_values(outcome) for outcome in batch]
-        with connect(self._database) as connection:
-            return insert_new(connection, outcomes, rows)
+        return self.ledger.record(batch)
 
     def outcomes(self, namespace: str, deployment: str, limit: int = 100, replay: int | None = None) -> list[Outcome]:
         """The newest outcomes first."""
         query = sa.select(outcomes).where(*_of(namespace, deployment, replay))
         query = query.order_by(outcomes.c.at.desc(), outcomes.c.id.desc()).limit(limit)
         with connect(self._database) as connection:
-            return [_outcome(row) for row in connection.execute(query).mappings()]
+            return [outcome_of(row) for row in connection.execute(query).mappings()]
 
     def reward_summary(self, namespace: str, deployment: str, replay: int | None = None) -> list[RewardSummary]:
         """Rewards per predictor as the ledger has them, by name; rows that nobody answered count under ""."""
-        failed = sa.func.sum(sa.case((outcomes.c.status == OutcomeStatus.PREDICTION_FAILED.value, 1), else_=0))
+        found = [blocks.c.namespace == namespace, blocks.c.deployment == deployment]
+        if replay is not None:
+            found.append(blocks.c.replay == replay)
+        columns = (blocks.c.reward_n, blocks.c.reward_total, blocks.c.failed)
         query = (
-            sa.select(outcomes.c.predictor, sa.func.count(outcomes.c.reward), sa.func.avg(outcomes.c.reward), failed)
-            .where(*_of(namespace, deployment, replay))
-            .group_by(outcomes.c.predictor)
-            .order_by(outcomes.c.predictor)
+            sa.select(blocks.c.predictor, *(sa.func.sum(column) for column in columns))
+            .where(*found)
+            .group_by(blocks.c.predictor)
+            .order_by(blocks.c.predictor)
         )
         with connect(self._database) as connection:
             return [
-                RewardSummary(name, int(n), None if mean is None else float(mean), int(bad))
-                for name, n, mean, bad in connection.execute(query)
+                RewardSummary(name, int(n), float(total) / int(n) if n else None, int(bad))
+                for name, n, total, bad in connection.execute(query)
             ]
 
     def recorded_rows(self, replay: int) -> set[tuple[int, int]]:
@@ -165,29 +171,18 @@ class EvidenceStore:
 
     def arm_ledger(self, replay: int) -> list[ArmLedger]:
         """The sums per arm of a replay, by name."""
-
-        def count(status: OutcomeStatus) -> sa.ColumnElement[int]:
-            return sa.func.sum(sa.case((outcomes.c.status == status.value, 1), else_=0))
-
-        answered = outcomes.c.status != OutcomeStatus.PREDICTION_FAILED.value
+        columns = (blocks.c.sent, blocks.c.failed, blocks.c.feedback_failed)
+        sums = (blocks.c.reward_n, blocks.c.reward_total, blocks.c.latency_ms_total)
         query = (
-            sa.select(
-                outcomes.c.predictor,
-                sa.func.sum(sa.case((answered, 1), else_=0)),
-                count(OutcomeStatus.PREDICTION_FAILED),
-                count(OutcomeStatus.FEEDBACK_FAILED),
-                sa.func.count(outcomes.c.reward),
-                sa.func.coalesce(sa.func.sum(outcomes.c.reward), 0.0),
-                sa.func.coalesce(sa.func.sum(sa.case((answered, outcomes.c.latency_ms), else_=0.0)), 0.0),
-            )
-            .where(outcomes.c.replay == replay)
-            .group_by(outcomes.c.predictor)
-            .order_by(outcomes.c.predictor)
+            sa.select(blocks.c.predictor, *(sa.func.sum(column) for column in (*columns, *sums)))
+            .where(blocks.c.replay == replay)
+            .group_by(blocks.c.predictor)
+            .order_by(blocks.c.predictor)
         )
         with connect(self._database) as connection:
             return [
-                ArmLedger(name, int(ok), int(bad), int(unfed), int(n), float(total), float(latency))
-                for name, ok, bad, unfed, n, total, latency in connection.execute(query)
+                ArmLedger(name, int(sent - bad), int(bad), int(unfed), int(n), float(total), float(latency))
+                for name, sent, bad, unfed, n, total, latency in connection.execute(query)
             ]
 
 
@@ -198,28 +193,3 @@ def _of(namespace: str, deployment: str, replay: int | None) -> list[sa.ColumnEl
 
 def _change(row: sa.RowMapping) -> Change:
     return Change(**{key: row[key] for key in row if key != "pending"})
-
-
-def _outcome_values(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "puid": outcome.puid,
-        "namespace": outcome.namespace,
-        "deployment": outcome.deployment,
-        "predictor": outcome.predictor,
-        "segment": outcome.segment,
-        "replay": outcome.replay,
-        "row": outcome.row,
-        "pass": outcome.pass_,
-        "prediction": plain(outcome.prediction),
-        "truth": plain(outcome.truth),
-        "reward": None if outcome.reward is None or math.isnan(outcome.reward) else float(outcome.reward),
-        "latency_ms": float(outcome.latency_ms),
-        "status": outcome.status.value,
-        "error": outcome.error,
-        "at": outcome.at,
-    }
-
-
-def _outcome(row: sa.RowMapping) -> Outcome:
-    values = {key: row[key] for key in row if key not in ("id", "pass", "status")}
-    return Outcome(**values, pass_=row["pass"], status=OutcomeStatus(row["status"]))

@@ -8,11 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from services.domain import LATENCY_EDGES_MS as LATENCY_EDGES_MS  # the ledger's, for who reads a rule
 from services.errors import InvalidInput
 from services.traffic.rewards import Reward, RewardKind
-
-LATENCY_EDGES_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-"""Upper edges of the ledger's latency buckets; a latency objective is one of them, so that its share is exact."""
 
 
 class Source(StrEnum):

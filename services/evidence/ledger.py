@@ -1,0 +1,107 @@
+"""The ledger: every prediction that Decant sent, with its truth and reward, and the sums that stand for a million."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from services.domain import Outcome
+from services.evidence.blocks import Block, PairBlock
+from services.evidence.door import connect, write
+from services.evidence.reading import (
+    PairRow,
+    PairRows,
+    Scope,
+    read_blocks,
+    read_pair_blocks,
+    read_pair_rows,
+    top_rewards,
+    widest_pairs,
+)
+from services.evidence.recording import record
+from services.evidence.rows import row_of
+
+
+class Ledger:
+    """Writes and reads outcomes. Every method raises Unavailable when the database does not answer.
+
+    `since` is inclusive and `until` exclusive, both on the time at which a row was sent.
+    """
+
+    def __init__(self, database: sa.Engine) -> None:
+        self._database = database
+
+    def record(self, batch: Sequence[Outcome]) -> int:
+        """Add outcomes and their sums in one transaction; a row of a replay that is already there changes nothing.
+
+        Returns how many were new.
+        """
+        rows = [row_of(outcome) for outcome in batch]
+        if not rows:
+            return 0
+        with write(self._database) as connection:
+            return record(connection, rows)
+
+    # -- sums ------------------------------------------------------------------------------------------------------
+
+    def blocks(
+        self,
+        namespace: str,
+        deployment: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        replay: int | None = None,
+    ) -> list[Block]:
+        """The sums of all outcomes, some hundred rows each, oldest first. Paired replays are in segment PAIRED."""
+        with connect(self._database) as connection:
+            return read_blocks(connection, Scope(namespace, deployment, since, until, replay))
+
+    def pair_blocks(
+        self,
+        namespace: str,
+        deployment: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        replay: int | None = None,
+    ) -> list[PairBlock]:
+        """The sums of the differences challenger - champion of paired replays, oldest first."""
+        with connect(self._database) as connection:
+            return read_pair_blocks(connection, Scope(namespace, deployment, since, until, replay))
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
+    def largest_disagreements(self, replays: Sequence[int], limit: int = 10) -> list[PairRow]:
+        """The pairs whose predictions are furthest apart, furthest first; pairs that agree are left out."""
+        with connect(self._database) as connection:
+            return widest_pairs(connection, replays, limit)
+
+    def pair_rows(self, replay: int) -> PairRows:
+        """Every pair of one replay, as arrays."""
+        with connect(self._database) as connection:
+            return read_pair_rows(connection, replay)
+
+    def top_rewards(
+        self,
+        namespace: str,
+        deployment: str,
+        predictor: str,
+        *,
+        limit: int = 200,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        replay: int | None = None,
+        paired: bool | None = None,
+    ) -> NDArray[np.float64]:
+        """The rewards of one arm that are largest in absolute value, largest first, shape (at most limit,).
+
+        `paired` chooses rows of paired replays (True), all others (False) or both (None).
+        """
+        with connect(self._database) as connection:
+            scope = Scope(namespace, deployment, since, until, replay)
+            return top_rewards(connection, scope, predictor, limit, paired)

@@ -1,0 +1,1 @@
+"""Alembic revisions of the evidence store. `services.evidence.upgrade` runs them."""

@@ -1,0 +1,219 @@
+"""Reading sums out of the ledger, and the few rows that a sum cannot stand for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from services.domain import PAIRED
+from services.evidence.blocks import Block, PairBlock, Row, gap, pair_at
+from services.evidence.recording import (
+    ASKED_AT_ONCE,
+    BLOCK_COLUMNS,
+    PAIR_COLUMNS,
+    arms_of,
+    chunks,
+    read_block,
+    read_pair_block,
+)
+from services.evidence.schema import blocks, outcomes, pair_blocks
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which evidence: of one deployment, from `since` on, before `until`, of one replay; None sets no limit."""
+
+    namespace: str
+    deployment: str
+    since: datetime | None = None
+    until: datetime | None = None
+    replay: int | None = None
+
+    def holds(self, at: datetime) -> bool:
+        return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+
+    def cuts(self, block: Block | PairBlock) -> bool:
+        """Whether a part of the block is outside."""
+        return not (self.holds(block.first_at) and self.holds(block.last_at))
+
+    def of(self, table: sa.Table) -> list[sa.ColumnElement[bool]]:
+        """The condition on `blocks` or `pair_blocks`: everything that is at least partly inside."""
+        found = [table.c.namespace == self.namespace, table.c.deployment == self.deployment]
+        if self.replay is not None:
+            found.append(table.c.replay == self.replay)
+        if self.since is not None:
+            found.append(table.c.last_at >= self.since)
+        if self.until is not None:
+            found.append(table.c.first_at < self.until)
+        return found
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """One row that both arms of a paired replay answered. `gap` is how far the predictions are apart."""
+
+    replay: int
+    row: int
+    pass_: int
+    truth: object
+    prediction_a: object
+    prediction_b: object
+    reward_a: float | None
+    reward_b: float | None
+    gap: float
+    at: datetime
+
+
+@dataclass(frozen=True)
+class PairRows:
+    """All pairs of one replay, by row and pass, as arrays of shape (n,). Rewards are nan where there is none."""
+
+    row: NDArray[np.int64]
+    pass_: NDArray[np.int64]
+    truth: list[object]
+    prediction_a: list[object]
+    prediction_b: list[object]
+    reward_a: NDArray[np.float64]
+    reward_b: NDArray[np.float64]
+
+
+def read_blocks(connection: sa.Connection, scope: Scope) -> list[Block]:
+    """The blocks inside, oldest first; one that is partly inside is made anew from those of its rows that are."""
+    query = sa.select(blocks.c.id, *BLOCK_COLUMNS).where(*scope.of(blocks)).order_by(blocks.c.first_at, blocks.c.id)
+    found = []
+    for number, *values in connection.execute(query):
+        block = read_block(values)
+        if scope.cuts(block):
+            rows = [row for row in block_rows(connection, [number])[number] if scope.holds(row["at"])]
+            if not rows:
+                continue
+            block = Block.of(rows)
+        found.append(block)
+    return found
+
+
+def read_pair_blocks(connection: sa.Connection, scope: Scope) -> list[PairBlock]:
+    """The same for pairs; a pair is as old as the later of its two answers."""
+    table = pair_blocks
+    query = sa.select(table.c.id, *PAIR_COLUMNS).where(*scope.of(table)).order_by(table.c.first_at, table.c.id)
+    found = []
+    for number, *values in connection.execute(query):
+        block = read_pair_block(values)
+        if scope.cuts(block):
+            pairs = [p for p in pairs_of(connection, [number], block.a)[number] if scope.holds(pair_at(p))]
+            if not pairs:
+                continue
+            block = PairBlock.of(pairs)
+        found.append(block)
+    return found
+
+
+def block_rows(connection: sa.Connection, numbers: Iterable[int]) -> dict[int, list[Row]]:
+    """The rows of these blocks, in the order in which they were written."""
+    return _rows_by(connection, outcomes.c.block, numbers)
+
+
+def pairs_of(connection: sa.Connection, numbers: Iterable[int], a: str) -> dict[int, list[tuple[Row, Row]]]:
+    """The pairs of these pair blocks, the champion's (`a`) row first."""
+    found = {}
+    for number, rows in _rows_by(connection, outcomes.c.pair, numbers).items():
+        halves: defaultdict[tuple[int, int], dict[bool, Row]] = defaultdict(dict)
+        for row in rows:
+            halves[row["pass"], row["row"]][row["predictor"] == a] = row
+        found[number] = [(half[True], half[False]) for half in halves.values() if len(half) == 2]
+    return found
+
+
+def _rows_by(connection: sa.Connection, column: sa.Column[Any], numbers: Iterable[int]) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = {number: [] for number in numbers}
+    for some in chunks(list(found), ASKED_AT_ONCE):
+        query = sa.select(outcomes).where(column.in_(some)).order_by(outcomes.c.id)
+        for row in connection.execute(query).mappings():
+            found[row[column.name]].append(dict(row))
+    return found
+
+
+def widest_pairs(connection: sa.Connection, replays: Sequence[int], limit: int) -> list[PairRow]:
+    """The pairs with the largest gaps between two predictions, largest first.
+
+    The `limit` widest blocks hold the `limit` widest pairs, so only those are opened.
+    """
+    query = (
+        sa.select(pair_blocks.c.id, pair_blocks.c.a)
+        .where(pair_blocks.c.replay.in_(list(replays)), pair_blocks.c.widest > 0)
+        .order_by(pair_blocks.c.widest.desc(), pair_blocks.c.id)
+        .limit(limit)
+    )
+    found = []
+    for number, a in connection.execute(query).all():
+        found += [_pair_row(pair) for pair in pairs_of(connection, [number], a)[number]]
+    found.sort(key=lambda pair: (-pair.gap, pair.replay, pair.row, pair.pass_))
+    return [pair for pair in found[:limit] if pair.gap > 0]
+
+
+def _pair_row(pair: tuple[Row, Row]) -> PairRow:
+    a, b = pair
+    return PairRow(
+        a["replay"], a["row"], a["pass"], a["truth"], a["prediction"], b["prediction"], a["reward"], b["reward"],
+        gap(a["prediction"], b["prediction"]), pair_at(pair),
+    )  # fmt: skip
+
+
+def read_pair_rows(connection: sa.Connection, replay: int) -> PairRows:
+    """Every pair of a replay; empty if it is not a paired one."""
+    arms = arms_of(connection, replay) or ("", "")
+    one, other = outcomes.alias("one"), outcomes.alias("other")
+    query = (
+        sa.select(
+            *(one.c.row, one.c["pass"], one.c.truth, one.c.prediction, other.c.prediction, one.c.reward),
+            other.c.reward,
+        )
+        .join_from(
+            one,
+            other,
+            sa.and_(one.c.replay == other.c.replay, one.c.row == other.c.row, one.c["pass"] == other.c["pass"]),
+        )
+        .where(one.c.replay == replay, one.c.arm == arms[0], other.c.arm == arms[1], one.c.pair.is_not(None))
+        .order_by(one.c.row, one.c["pass"])
+    )
+    columns: list[tuple[Any, ...]] = list(zip(*connection.execute(query).all(), strict=True)) or [()] * 7
+    row, pass_, truth, prediction_a, prediction_b, reward_a, reward_b = columns
+    return PairRows(
+        np.array(row, dtype=np.int64),
+        np.array(pass_, dtype=np.int64),
+        list(truth),
+        list(prediction_a),
+        list(prediction_b),
+        np.array(reward_a, dtype=np.float64),
+        np.array(reward_b, dtype=np.float64),
+    )
+
+
+def top_rewards(
+    connection: sa.Connection, scope: Scope, predictor: str, limit: int, paired: bool | None
+) -> NDArray[np.float64]:
+    """The rewards of one arm that are largest in absolute value, largest first, shape (at most limit,).
+
+    As `widest_pairs` does, without a look at every row.
+
+    `paired` chooses rows of paired replays (True), all others (False) or both (None).
+    """
+    query = sa.select(blocks.c.id).where(*scope.of(blocks), blocks.c.predictor == predictor, blocks.c.reward_n > 0)
+    if paired is not None:
+        query = query.where((blocks.c.segment == PAIRED) if paired else (blocks.c.segment != PAIRED))
+    # A block that the scope cuts may owe its largest reward to a row outside: all of those are opened.
+    cut = [blocks.c.first_at < edge for edge in (scope.since,) if edge is not None]
+    cut += [blocks.c.last_at >= edge for edge in (scope.until,) if edge is not None]
+    outside = sa.or_(sa.false(), *cut)
+    whole = query.where(sa.not_(outside)).order_by(blocks.c.reward_largest.desc(), blocks.c.id).limit(limit)
+    opened = {*connection.execute(whole).scalars(), *connection.execute(query.where(outside)).scalars()}
+    rows = (row for rows in block_rows(connection, sorted(opened)).values() for row in rows)
+    found = np.array([r["reward"] for r in rows if r["reward"] is not None and scope.holds(r["at"])], dtype=np.float64)
+    return found[np.argsort(-np.abs(found), kind="stable")][:limit]

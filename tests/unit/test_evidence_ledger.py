@@ -1,0 +1,239 @@
+"""The ledger's sums: they are those of its rows, whatever comes twice, late, in halves or not at all."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from services.domain import LATENCY_EDGES_MS, PAIRED, Outcome, OutcomeStatus
+from services.errors import Unavailable
+from services.evidence.blocks import BLOCK_ROWS, Block, PairBlock
+from services.evidence.database import open_database
+from services.evidence.store import EvidenceStore
+from tests.support.outcomes import AT, agrees, new_replay, outcome, paired, paired_replay, total
+
+FAILED = {"status": OutcomeStatus.PREDICTION_FAILED, "reward": None, "prediction": None, "error": "no"}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[sa.Engine]:
+    made = open_database(f"sqlite:///{tmp_path / 'evidence.db'}")
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def store(database: sa.Engine) -> EvidenceStore:
+    return EvidenceStore(database)
+
+
+def blocks(store: EvidenceStore, **scope: object) -> list[Block]:
+    return store.ledger.blocks("seldon", "wine", **scope)  # type: ignore[arg-type]
+
+
+def pair_blocks(store: EvidenceStore, **scope: object) -> list[PairBlock]:
+    return store.ledger.pair_blocks("seldon", "wine", **scope)  # type: ignore[arg-type]
+
+
+def check(store: EvidenceStore, predictor: str) -> None:
+    """The sums of one arm are those of its rows, computed from the rows that the store gives back."""
+    rows = [o for o in store.outcomes("seldon", "wine", limit=10**6) if o.predictor == predictor]
+    found = [b for b in blocks(store) if b.predictor == predictor]
+    answered = [o for o in rows if o.status is not OutcomeStatus.PREDICTION_FAILED]
+    numbers = [o for o in answered if isinstance(o.truth, int | float) and isinstance(o.prediction, int | float)]
+    assert sum(b.sent for b in found) == len(rows)
+    assert sum(b.failed for b in found) == len(rows) - len(answered)
+    assert sum(b.feedback_failed for b in found) == sum(o.status is OutcomeStatus.FEEDBACK_FAILED for o in rows)
+    expected: dict[str, list[float]] = {
+        "reward": [o.reward for o in answered if o.reward is not None],
+        "squared_error": [(o.truth - o.prediction) ** 2 for o in numbers],  # type: ignore[operator]
+        "absolute_error": [abs(o.truth - o.prediction) for o in numbers],  # type: ignore[operator]
+        "hits": [float(o.truth == o.prediction) for o in answered if o.truth is not None],
+        "latency_ms": [o.latency_ms for o in answered],
+    }
+    for name, values in expected.items():
+        assert agrees(total([getattr(b, name) for b in found]), values), name
+    edges = [-np.inf, *LATENCY_EDGES_MS, np.inf]
+    counted = [sum(low < ms <= high for ms in expected["latency_ms"]) for low, high in pairwise(edges)]
+    assert [sum(column) for column in zip(*(b.latency_counts for b in found), strict=True)] == counted
+
+
+def some(rows: range, seed: int, make: Callable[..., Outcome] = outcome, arms: str = "ab") -> list[Outcome]:
+    """Outcomes of every kind."""
+    chance = random.Random(seed)
+    kinds: list[dict[str, object]] = [
+        {},
+        {"status": OutcomeStatus.FEEDBACK_FAILED, "error": "no"},
+        FAILED,
+        {"truth": None, "reward": None},
+        {"prediction": 6},
+        {"prediction": "white", "truth": "red", "reward": 0.0},
+    ]
+    return [
+        make(row, arm, latency_ms=chance.choice([1, 1.5, 7, 4000, 9000]), **(
+            {"reward": chance.random(), "prediction": chance.gauss(5, 1)} | chance.choice(kinds)
+        ))
+        for row in rows
+        for arm in (arms if make is paired else chance.choice(arms))
+    ]  # fmt: skip
+
+
+def test_the_sums_are_those_of_the_rows(store: EvidenceStore) -> None:
+    new_replay(store)
+    batch = some(range(1000), seed=1)
+    for start in range(0, 1000, 70):
+        store.ledger.record(batch[start : start + 70])
+    check(store, "a")
+    check(store, "b")
+    assert all(b.sent == BLOCK_ROWS for b in blocks(store) if b.predictor == "a") is False
+    assert len(blocks(store)) <= 1000 / BLOCK_ROWS + 2
+    first = blocks(store)[0]
+    assert (first.replay, first.segment, first.paired, first.first_at) == (1, "a=80,b=20", False, AT)
+
+
+def test_a_row_that_comes_twice_changes_nothing(store: EvidenceStore) -> None:
+    new_replay(store)
+    batch = some(range(300), seed=2)
+    assert store.ledger.record(batch) == 300
+    before = blocks(store)
+    again = [outcome(row, "b", reward=99.0) for row in range(300)]
+    assert store.ledger.record(again) == 0
+    assert blocks(store) == before
+    assert store.ledger.record([*again[:5], *(outcome(300, "a") for _ in range(3))]) == 1
+    check(store, "a")
+    check(store, "b")
+
+
+def test_an_arm_that_answers_the_second_time_does_not_count_a_row_again(store: EvidenceStore) -> None:
+    new_replay(store)
+    assert store.ledger.record([outcome(1, "", **FAILED)]) == 1
+    assert store.ledger.record([outcome(1, "a")]) == 0
+    assert store.ledger.record([outcome(1, "b")]) == 0
+    assert [(b.predictor, b.sent) for b in blocks(store)] == [("", 1)]
+
+
+def test_both_answers_to_a_row_of_a_paired_replay_count_and_each_once(store: EvidenceStore) -> None:
+    paired_replay(store)
+    both = [paired(1, "a"), paired(1, "b")]
+    assert store.ledger.record(both) == 2
+    assert store.ledger.record([*both, paired(1, "b", reward=0.0)]) == 0
+    assert sorted(store.outcomes("seldon", "wine"), key=lambda o: o.predictor) == both
+    assert {(b.predictor, b.segment, b.paired) for b in blocks(store)} == {("a", PAIRED, True), ("b", PAIRED, True)}
+
+
+def test_pairs_are_differences_of_challenger_and_champion(store: EvidenceStore) -> None:
+    paired_replay(store)
+    batch = some(range(250), seed=3, make=paired)
+    for start in range(0, 500, 60):
+        store.ledger.record(batch[start : start + 60])
+    halves = {(o.predictor, o.row): o for o in batch if o.status is not OutcomeStatus.PREDICTION_FAILED}
+    pairs = [(halves["a", r], halves["b", r]) for r in range(250) if ("a", r) in halves and ("b", r) in halves]
+    found = pair_blocks(store)
+    assert sum(b.n for b in found) == len(pairs)
+    assert {(b.a, b.b, b.replay) for b in found} == {("a", "b", 1)}
+    assert len(found) == -(-len(pairs) // BLOCK_ROWS)
+    rewards = [b.reward - a.reward for a, b in pairs if a.reward is not None and b.reward is not None]
+    assert agrees(total([b.reward for b in found]), rewards)
+    assert agrees(total([b.latency_ms for b in found]), [b.latency_ms - a.latency_ms for a, b in pairs])
+    numeric = [
+        (a, b) for a, b in pairs if all(isinstance(v, int | float) for o in (a, b) for v in (o.truth, o.prediction))
+    ]
+    squared = [(b.truth - b.prediction) ** 2 - (a.truth - a.prediction) ** 2 for a, b in numeric]  # type: ignore[operator]
+    assert agrees(total([b.squared_error for b in found]), squared)
+    assert sum(b.agree for b in found) == sum(a.prediction == b.prediction for a, b in pairs) > 0
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_a_pair_may_be_completed_later(store: EvidenceStore, first: str) -> None:
+    paired_replay(store)
+    second = {"a": "b", "b": "a"}[first]
+    rewards = {"a": 0.25, "b": 1.0}
+    store.ledger.record([paired(row, first, reward=rewards[first]) for row in range(5)])
+    assert pair_blocks(store) == []
+    store.ledger.record([paired(row, second, reward=rewards[second]) for row in range(3)])
+    store.ledger.record([paired(row, second, reward=rewards[second]) for row in range(5)])
+    (block,) = pair_blocks(store)
+    assert (block.n, block.reward.n, block.reward.total, block.agree) == (5, 5, 3.75, 5)
+
+
+def test_a_row_that_one_arm_failed_is_no_pair(store: EvidenceStore) -> None:
+    paired_replay(store)
+    store.ledger.record([paired(1, "a"), paired(1, "b", **FAILED), paired(2, "a"), paired(2, "b")])
+    (block,) = pair_blocks(store)
+    assert block.n == 1
+
+
+def test_passes_are_rows_of_their_own(store: EvidenceStore) -> None:
+    paired_replay(store)
+    store.ledger.record([paired(1, arm, pass_=number) for number in range(3) for arm in "ab"])
+    assert pair_blocks(store)[0].n == 3
+
+
+def test_blocks_of_a_stretch_of_time_hold_exactly_its_rows(store: EvidenceStore) -> None:
+    paired_replay(store)
+    batch = some(range(250), seed=4, make=paired)
+    store.ledger.record(batch)
+    since, until = AT + timedelta(seconds=33), AT + timedelta(seconds=180)
+    inside = [o for o in batch if since <= o.at < until]
+    found = blocks(store, since=since, until=until)
+    assert sum(b.sent for b in found) == len(inside)
+    assert agrees(total([b.reward for b in found]), [o.reward for o in inside if o.reward is not None])
+    assert min(b.first_at for b in found) == since and max(b.last_at for b in found) == until - timedelta(seconds=1)
+
+    ok = {(o.predictor, o.row) for o in inside if o.status is not OutcomeStatus.PREDICTION_FAILED}
+    pairs = pair_blocks(store, since=since, until=until)
+    assert sum(b.n for b in pairs) == sum(("a", r) in ok and ("b", r) in ok for r in range(33, 180))
+    assert blocks(store, since=AT + timedelta(hours=1)) == pair_blocks(store, until=AT) == []
+
+
+def test_replays_and_deployments_are_kept_apart(store: EvidenceStore) -> None:
+    new_replay(store), new_replay(store)
+    store.ledger.record([outcome(1), outcome(1, replay=2), outcome(1, replay=None, puid="lone")])
+    assert [b.replay for b in blocks(store)] == [1, 2, None]
+    assert [b.replay for b in blocks(store, replay=2)] == [2]
+    assert store.ledger.blocks("seldon", "beer") == []
+
+
+def test_a_batch_is_written_whole_or_not_at_all(store: EvidenceStore) -> None:
+    new_replay(store)
+    with pytest.raises(Unavailable):
+        store.ledger.record([outcome(1), outcome(2), outcome(3, replay=99)])  # there is no replay 99
+    assert blocks(store) == [] and store.outcomes("seldon", "wine") == []
+
+
+def test_the_largest_disagreements_and_the_largest_rewards(store: EvidenceStore) -> None:
+    paired_replay(store)
+    chance = random.Random(5)
+    batch = [paired(r, arm, prediction=chance.gauss(5, 1), reward=chance.random()) for r in range(700) for arm in "ab"]
+    store.ledger.record(batch)
+    by_row = {(o.predictor, o.row): o for o in batch}
+    gaps = {r: abs(by_row["a", r].prediction - by_row["b", r].prediction) for r in range(700)}  # type: ignore[operator]
+    found = store.ledger.largest_disagreements([1], limit=7)
+    assert [pair.row for pair in found] == sorted(gaps, key=lambda r: -gaps[r])[:7]
+    top = by_row["b", found[0].row]
+    assert (found[0].prediction_b, found[0].reward_b, found[0].truth) == (top.prediction, top.reward, 6)
+
+    rewards = sorted((o.reward for o in batch if o.predictor == "b"), reverse=True)
+    assert list(store.ledger.top_rewards("seldon", "wine", "b", limit=20)) == rewards[:20]
+    assert len(store.ledger.top_rewards("seldon", "wine", "b", paired=False)) == 0
+    late = AT + timedelta(seconds=650)
+    expected = sorted((o.reward for o in batch if o.predictor == "b" and o.at >= late), reverse=True)
+    assert list(store.ledger.top_rewards("seldon", "wine", "b", limit=20, since=late)) == expected[:20]
+
+
+def test_all_pairs_of_a_replay_as_arrays(store: EvidenceStore) -> None:
+    paired_replay(store)
+    store.ledger.record([paired(2, "b", reward=None), paired(2, "a"), paired(1, "a"), paired(1, "b", **FAILED)])
+    store.ledger.record([paired(0, "b", prediction="x"), paired(0, "a", reward=0.5)])
+    rows = store.ledger.pair_rows(1)
+    assert list(rows.row) == [0, 2] and list(rows.pass_) == [0, 0]
+    assert rows.prediction_b == ["x", 5.5] and rows.truth == [6, 6]
+    assert list(rows.reward_a) == [0.5, 0.8] and rows.reward_b[0] == 0.8 and np.isnan(rows.reward_b[1])
+    assert len(store.ledger.pair_rows(99).row) == 0
