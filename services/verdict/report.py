@@ -1,0 +1,205 @@
+"""The report: one assessment as one HTML file, to be mailed, printed, or kept beside the model it speaks of.
+
+It needs nothing but itself: no script, no font, no picture from elsewhere. Everything that people typed is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from html import escape
+from itertools import groupby
+
+from services.domain.text import NONE, aware, count, number, percent
+from services.verdict import words
+from services.verdict.bars import interval_bar, shared_axis
+from services.verdict.curves import curve_svg
+from services.verdict.model import Assessment, Call, Cell, Interval, Light, MetricRow, Strand
+from services.verdict.report_style import COLOR_A, COLOR_B, LIGHTS, NEUTRAL, STYLE
+from services.verdict.rule import Source
+
+TITLES = {Source.PAIRED: "Paired replay", Source.LIVE: "Live traffic"}
+BETTER = {"a": COLOR_A, "b": COLOR_B, "": NEUTRAL}
+CALLS = {
+    Call.SHIP: COLOR_B,
+    Call.KEEP: COLOR_A,
+    Call.RUNNING: LIGHTS[Light.GREY],
+    Call.DISTRUST: LIGHTS[Light.RED],
+}
+
+
+def render_report(assessment: Assessment) -> str:
+    """The whole file. Times are UTC, since nobody knows where it will be read."""
+    test = assessment.test
+    title = f"{assessment.call.value}: {test.deployment}, test {test.id}"
+    strands = [s for s in (assessment.paired, assessment.live) if s is not None]
+    parts = [
+        _verdict(assessment),
+        _section("The rule, fixed before the test began", _rule(assessment)),
+        _section("Can the evidence be trusted?", _checks(assessment)),
+        _section("A and B", _metrics(assessment)),
+        *(_section(f"{TITLES[s.source]}: difference over time", _strand(assessment, s)) for s in strands),
+        _section("Rows on which the arms differ most", _disagreements(assessment)),
+        _section("Where B does better or worse", _slices(assessment)),
+        _section("What was changed while the test ran", _marks(assessment)),
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title>{STYLE}</head><body><main>{''.join(parts)}"
+        f"<footer>Written by Decant, {_at(assessment.as_of)}. A difference is always B − A. An always-valid interval "
+        "misses the true difference at any look with at most the stated chance, however often somebody looks.</footer>"
+        "</main></body></html>\n"
+    )
+
+
+def _verdict(assessment: Assessment) -> str:
+    test = assessment.test
+    state = "running" if test.running else f"ended {_at(test.ended_at)}: {test.ended_why or 'no reason given'}"
+    return (
+        f'<header style="border-color:{CALLS[assessment.call]}">'
+        f"<p class=quiet>{escape(test.namespace)}/{escape(test.deployment)}, test {test.id}, {escape(state)}</p>"
+        f"<h1>{words.CALL_MARKS[assessment.call]} {escape(assessment.call.value)}</h1>"
+        f"<p class=why>{escape(words.reason(assessment))}</p><p class=quiet>{escape(assessment.fired)}</p></header>"
+    )
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>" if body else ""
+
+
+def _rule(assessment: Assessment) -> str:
+    test = assessment.test
+    names = words.arm_names(test.rule)
+    facts = [
+        (f"{names.a}, in charge", test.model_a),
+        (f"{names.b}, the challenger", test.model_b),
+        *words.rule_facts(test.rule),
+        ("Fixed", f"{_at(test.started_at)} by {test.who}" + (f": {test.why}" if test.why else "")),
+    ]
+    return _table((), [[escape(name), escape(said)] for name, said in facts], kind="facts")
+
+
+def _checks(assessment: Assessment) -> str:
+    rows = [
+        [
+            f'<b style="color:{LIGHTS[c.light]}">{words.LIGHT_MARKS[c.light]} {escape(words.LIGHT_WORDS[c.light])}</b>',
+            f"<b>{escape(c.title)}</b>",
+            escape(c.sentence) + (f" <b>{escape(c.advice)}</b>" if c.advice else ""),
+        ]
+        for c in assessment.checks
+    ]
+    return _table((), rows)
+
+
+def _metrics(assessment: Assessment) -> str:
+    names = words.arm_names(assessment.test.rule)
+    body: list[list[str]] = []
+    for _, found in groupby(assessment.table, key=lambda row: row.key):
+        rows = list(found)
+        minimum = assessment.test.rule.minimum_effect if rows[0].primary else 0.0
+        axis = shared_axis(rows, [minimum])
+        for row in rows:
+            bar = ""
+            if row.difference is not None:
+                line = row.limit if row.limit is not None else minimum or None
+                bar = interval_bar(row.difference, axis, BETTER[row.better], line=line)
+            body.append([_name(row), _cell(row.a, row), _cell(row.b, row), _difference(row, names), bar])
+    head = ("Metric", *(escape(name) for name in names.both), "B − A, interval", "")
+    return _table(head, body, kind="metrics") if body else ""
+
+
+def _name(row: MetricRow) -> str:
+    better = "higher" if row.higher_is_better else "lower"
+    tail = ", decides" if row.primary else ""
+    return f"<b>{escape(row.label)}</b><small>{words.SOURCES[row.source]}; {better} is better{tail}</small>"
+
+
+def _cell(cell: Cell, row: MetricRow) -> str:
+    return f"{words.value(cell.value, row.unit)}<small>n {count(cell.n)}</small>"
+
+
+def _difference(row: MetricRow, names: words.ArmNames) -> str:
+    said = escape(words.finding(row, names))
+    if row.difference is None:
+        return f"<small>{said}</small>"
+    limit = f"; limit {words.change(row.limit, row.unit)}" if row.limit is not None else ""
+    return (
+        f"<b>{words.change(row.difference.estimate, row.unit)}</b>"
+        f"<small>{words.bounds(row.difference, row.unit)}</small><small>{said}{limit}</small>"
+    )
+
+
+def _strand(assessment: Assessment, strand: Strand) -> str:
+    rule = assessment.test.rule
+    facts = [("n", f"{count(strand.n)} {words.UNITS[strand.source]} (A {count(strand.n_a)}, B {count(strand.n_b)})")]
+    if strand.interval is None:
+        facts.append(("Interval", f"withheld: {strand.withheld or 'not enough data'}"))
+    else:
+        facts.append(("Always-valid interval, decides", _interval(strand.interval)))
+    if strand.welch is not None:
+        facts.append(("Welch, valid for one look only", _interval(strand.welch)))
+    if strand.agreement is not None:
+        facts.append(("Same answer of both arms", percent(strand.agreement)))
+    if strand.adjusted_for:
+        facts.append(("Adjusted for", words.adjusted(strand)))
+    if missing := words.left(strand):
+        facts.append(("Until a decision is likely", missing))
+    facts += [
+        ("Estimator", strand.formula),
+        ("Window", f"{_at(assessment.test.started_at)} to {_at(assessment.as_of)}"),
+    ]
+    picture = curve_svg(strand, COLOR_B, minimum=rule.minimum_effect, marks=assessment.marks)
+    query = f"<pre>{escape(strand.query)}</pre>" if strand.query else ""
+    return picture + _table((), [[escape(name), escape(said)] for name, said in facts], kind="facts") + query
+
+
+def _interval(interval: Interval) -> str:
+    p = f", p {words.p_value(interval.p)}" if interval.p is not None else ""
+    return f"{words.change(interval.estimate, '')}, {words.bounds(interval, '')} at {words.level(interval.level)}{p}"
+
+
+def _disagreements(assessment: Assessment) -> str:
+    names = words.arm_names(assessment.test.rule)
+    head = ["Replay", "Row", "Truth", *(f"{escape(n)} said" for n in names.both)]
+    head += [f"Reward {escape(n)}" for n in names.both]
+    body = [
+        [
+            str(d.replay),
+            str(d.row),
+            *(escape(NONE if v is None else str(v)) for v in (d.truth, d.prediction_a, d.prediction_b)),
+            number(d.reward_a),
+            number(d.reward_b),
+        ]
+        for d in assessment.disagreements
+    ]
+    return _table(head, body) if body else ""
+
+
+def _slices(assessment: Assessment) -> str:
+    if assessment.paired is None:
+        return ""
+    note = f"<p class=quiet>Looked at: {escape(assessment.slices_note)}</p>" if assessment.slices_note else ""
+    if not assessment.slices:
+        return f"<p>Nothing stands out.</p>{note}"
+    body = [
+        [escape(s.label), count(s.n), words.change(s.difference, ""), words.change(s.shrunk, ""), number(s.q, 2)]
+        for s in sorted(assessment.slices, key=lambda s: s.shrunk)
+    ]
+    return _table(("Rows with", "n", "B − A", "after shrinkage", "q"), body) + note
+
+
+def _marks(assessment: Assessment) -> str:
+    body = [[_at(m.at), escape(m.who), escape(m.what), escape(m.why)] for m in assessment.marks]
+    return _table(("When", "Who", "What", "Why"), body) if body else ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
+    """Cells are HTML already."""
+    top = f"<thead><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr></thead>" if head else ""
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<table class="{kind}">{top}<tbody>{body}</tbody></table>'
+
+
+def _at(at: datetime | None) -> str:
+    return NONE if at is None else f"{aware(at).astimezone(UTC):%-d %b %Y %H:%M} UTC"

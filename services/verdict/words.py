@@ -1,0 +1,138 @@
+"""An assessment's numbers in words, the same on the page, in the report and on the command line. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from services.domain.text import NONE, THIN, count, duration, latency, number, percent, short_arms
+from services.verdict.model import Assessment, Call, Interval, Light, MetricRow, Strand
+from services.verdict.rule import Rule, Source
+
+CALL_MARKS = {Call.SHIP: "↑", Call.KEEP: "=", Call.RUNNING: "⋯", Call.DISTRUST: "!"}
+"""A mark per call, so that nobody needs to see colours."""
+
+LIGHT_MARKS = {Light.GREEN: "✓", Light.AMBER: "!", Light.RED: "✕", Light.GREY: "?"}
+LIGHT_WORDS = {Light.GREEN: "fine", Light.AMBER: "look at it", Light.RED: "forbids a decision", Light.GREY: "not known"}
+
+SOURCES = {Source.PAIRED: "paired replay", Source.LIVE: "live traffic"}
+UNITS = {Source.PAIRED: "rows", Source.LIVE: "rewards"}
+POINTS = "points"
+"""The unit of a difference of shares: 3 % against 1 % is 2 points more, and not 200 % more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmNames:
+    """What a person calls the two arms: `A` and `B`, or with names of their own `A (cautious)`."""
+
+    a: str
+    b: str
+
+    @property
+    def both(self) -> tuple[str, str]:
+        return self.a, self.b
+
+
+def arm_names(rule: Rule) -> ArmNames:
+    short = short_arms((rule.champion, rule.challenger))
+    shown = [
+        letter if short[name].upper() == letter else f"{letter} ({short[name]})"
+        for letter, name in zip("AB", (rule.champion, rule.challenger), strict=True)
+    ]
+    return ArmNames(*shown)
+
+
+def reason(assessment: Assessment) -> str:
+    """The headline without the call that it begins with, for where the call stands beside it in large letters."""
+    said = assessment.headline.removeprefix(assessment.call.value).lstrip(" :.,;–—-")
+    return said[:1].upper() + said[1:] if said else assessment.headline
+
+
+def value(amount: float | None, unit: str) -> str:
+    """A metric's value: 0.7258, 4.3 ms, 1.2 %."""
+    if unit == "share":
+        return percent(amount, 2)
+    return latency(amount) if unit == "ms" else number(amount, 4)
+
+
+def change(amount: float | None, unit: str) -> str:
+    """A difference with its sign: +0.004, −1.3 ms, +2.1 points."""
+    if amount is None or amount != amount:  # nan
+        return NONE
+    said = _bare(amount, unit)
+    return f"{'+' if amount > 0 else ''}{said}{_tail(unit, one=said in ('1', '−1'))}"
+
+
+def bounds(interval: Interval, unit: str) -> str:
+    """`+0.0028 to +0.0052`; the unit once, at the end."""
+    low, high = (f"{'+' if x > 0 else ''}{_bare(x, unit)}" for x in (interval.low, interval.high))
+    return f"{low} to {high}{_tail(unit)}"
+
+
+def _bare(amount: float, unit: str) -> str:
+    return number(amount * 100 if unit == "share" else amount)
+
+
+def _tail(unit: str, *, one: bool = False) -> str:
+    if unit == "share":
+        return f"{THIN}{POINTS.removesuffix('s') if one else POINTS}"
+    return f"{THIN}{unit}" if unit else ""
+
+
+def finding(row: MetricRow, names: ArmNames) -> str:
+    """What the row's interval says, in a few words; the colour says the same again."""
+    if row.difference is None:
+        return row.note or "no interval yet"
+    better = f"{names.b if row.better == 'b' else names.a} is better" if row.better else "no difference shown"
+    if row.limit is None:
+        return better
+    if row.difference.low > row.limit:
+        return f"{better}, beyond the limit"
+    return f"{better}, within the limit" if row.difference.high <= row.limit else f"{better}, the limit is in doubt"
+
+
+def left(strand: Strand) -> str:
+    """How much is missing: `about 1,200 more rows, about 4 min at the present rate`; empty when it is not known."""
+    if not strand.remaining_n:
+        return ""
+    said = f"about {count(strand.remaining_n)} more {UNITS[strand.source]}"
+    return f"{said}, about {duration(strand.remaining_s)} at the present rate" if strand.remaining_s else said
+
+
+def adjusted(strand: Strand) -> str:
+    """`one traffic change`, `2 traffic changes`."""
+    return "one traffic change" if strand.adjusted_for == 1 else f"{strand.adjusted_for} traffic changes"
+
+
+def p_value(p: float | None) -> str:
+    if p is None:
+        return NONE
+    return "< 0.001" if p < 0.001 else number(p, 2)
+
+
+def level(share: float) -> str:
+    return percent(share)
+
+
+def rule_facts(rule: Rule) -> list[tuple[str, str]]:
+    """The rule as (name, what it says), in the order in which a person asks."""
+    rails = rule.guardrails
+    minimum = number(rule.minimum_effect, 4) if rule.minimum_effect else "none: any difference counts"
+    return [
+        ("Metric", "mean reward, B − A"),
+        ("Reward", f"{rule.reward.label}, that is {rule.reward.formula} for truth y and prediction f"),
+        ("Alpha", f"{rule.alpha:g}: the chance of ever naming a difference that is not there"),
+        ("Minimum effect", minimum),
+        ("Planned", f"{count(rule.planned_pairs)} rows of paired replay, {count(rule.planned_live)} live rewards"),
+        (
+            "Guardrails",
+            f"errors at most {change(rails.error_increase, 'share')}; "
+            f"slower than {latency(rails.slow_ms)} at most {change(rails.slow_increase, 'share')}",
+        ),
+    ]
+
+
+def listed(items: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *head, last = items
+    return f"{', '.join(head)} and {last}" if head else last
