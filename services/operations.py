@@ -34,6 +34,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 APPLY, SPLIT, DELETE, UNDO = "apply", "split", "delete", "undo"
+UNDO_DECISION = "undo-decision"
+DECIDED = ("promote", "keep", "end-test", UNDO_DECISION)
+"""Entries of decisions on a test, which are about more than the deployment: see services.decisions."""
+
 NOTHING = ""
 """The text of a deployment that does not exist."""
 
@@ -73,10 +77,10 @@ class Operations:
         self._store = store
 
     def apply(
-        self, deployment: Deployment, *, note: ChangeNote, expected_version: str | None = None
+        self, deployment: Deployment, *, note: ChangeNote, expected_version: str | None = None, what: str = APPLY
     ) -> DeploymentStatus:
-        """Create or replace a deployment. See Engine.apply for `expected_version`."""
-        return self._apply(deployment.validated(), APPLY, note, expected_version)
+        """Create or replace a deployment. See Engine.apply for `expected_version`; `what` is the kind of the entry."""
+        return self._apply(deployment.validated(), what, note, expected_version)
 
     def set_traffic(
         self, namespace: str, name: str, split: Split, *, note: ChangeNote, expected_version: str | None = None
@@ -95,6 +99,7 @@ class Operations:
 
         Raises:
             NotFound: if the history holds nothing to undo.
+            InvalidInput: if the newest change is a decision, which is about MLflow and a test too.
             Conflict: if the deployment is not as the newest entry left it, so that undoing would overwrite a change
                 made by other means.
         """
@@ -102,6 +107,11 @@ class Operations:
         if not history:
             raise NotFound("change to undo for the deployment", f"{namespace}/{name}")
         newest = history[0]
+        if newest.what in DECIDED:
+            raise InvalidInput(
+                f"The newest change of “{name}” is a decision on its test ({newest.what}).",
+                f"`python -m app undo-decision {name} -n {namespace}` takes it back as a whole, also in MLflow.",
+            )
         status = self._read(namespace, name)
         if not _stands(newest.after, status):
             raise Conflict(f"Deployment “{name}”", _who_else(status))

@@ -1,0 +1,66 @@
+"""The evidence behind a decision as data: what goes into decision.json, the tags and the history. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from services.verdict.model import Assessment, MetricRow, Strand
+
+FORMAT = 1
+"""Of decision.json: goes up when a key changes its meaning; new keys do not change it."""
+
+_LONG = {"curve", "disagreements", "slices", "marks"}
+"""Parts of an assessment that the report shows and the data leaves out."""
+
+
+def plain(value: object) -> Any:
+    """What JSON can hold: dataclasses by field, enums by value, times in ISO 8601, odd floats as text."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.name not in _LONG}
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return str(value)
+
+
+def evidence(assessment: Assessment) -> dict[str, Any]:
+    """The assessment without its curves and rows: test and rule, verdict, checks, strands, table."""
+    return {"format": FORMAT, **plain(assessment), "decidable": assessment.decidable}
+
+
+def primary(assessment: Assessment) -> tuple[Strand | None, MetricRow | None]:
+    """The strand that decides (paired replay before live traffic, as in the rule) and its line of the table."""
+    strands = [s for s in (assessment.paired, assessment.live) if s is not None]
+    strand = next((s for s in strands if s.interval is not None), strands[0] if strands else None)
+    if strand is None:
+        return None, None
+    rows = [row for row in assessment.table if row.primary and row.source is strand.source]
+    return strand, rows[0] if rows else None
+
+
+def summary(assessment: Assessment) -> str:
+    """The evidence in one sentence, short enough for a tag and a line of the history."""
+    strand, row = primary(assessment)
+    called = assessment.call.value
+    if strand is None:
+        return f"{called}; no evidence yet"
+    label = row.label.lower() if row is not None else "reward"
+    n = f"{strand.n:,} {'pairs' if strand.source.value == 'paired' else 'live rewards'}"
+    if strand.interval is None:
+        return f"{called}; {label} withheld, {n}"
+    i = strand.interval
+    return f"{called}; {label} B − A {i.estimate:+.4g} ({i.level:.0%} interval {i.low:+.4g} to {i.high:+.4g}), {n}"

@@ -1,0 +1,236 @@
+"""Decisions on tests: taken, carried out step by step, taken back; and settled after whatever interrupted them.
+
+A decision touches four systems that share no transaction: the engine, MLflow, the history and the test. So it is first
+written down as an intent, with everything it will do, and then carried out in steps of which each may be repeated (see
+forward.py). Whoever finds an unfinished one goes on with it: the caller, the worker every few seconds, the next look.
+
+- MLflow or the engine does not answer before anything is written: the decision is refused and nothing has changed.
+- It stops answering on the way: the steps that are left wait for it, and the decision says what for. Traffic is moved
+  first, because it is the step that somebody else's change can make impossible.
+- A part refuses for good (no permission, a change by somebody else): what was done is taken back, in the same way.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from services.decisions import backward
+from services.decisions.carrier import Carrier, Tell, silent
+from services.decisions.model import Decision, Kind, State, obstacles
+from services.decisions.plan import Plan, Progress
+from services.decisions.planning import consequences, make_plan
+from services.decisions.world import World, changed_by, text_of
+from services.domain import ChangeNote
+from services.errors import Conflict, DecantError, InvalidInput, NotFound
+from services.evidence.decision_table import DecisionRecord, DecisionTable
+from services.runtime.files import write_atomically
+from services.verdict.model import Assessment
+
+log = logging.getLogger(__name__)
+
+LOCK_TIMEOUT_S = 30.0
+"""Longer than a settling worker waits for a part that is silent."""
+
+
+class Decisions:
+    """Takes decisions and takes them back. Thread-safe, and safe beside other processes of the same state folder.
+
+    Args:
+        render: makes the report of an assessment: one HTML text.
+    """
+
+    def __init__(self, table: DecisionTable, world: World, render: Callable[[Assessment], str]) -> None:
+        self._table = table
+        self._world = world
+        self._render = render
+        self._carrier = Carrier(table, world)
+
+    def preview(self, kind: Kind, assessment: Assessment) -> tuple[str, ...]:
+        """What the decision would change, one sentence each. Raises like `decide`."""
+        return consequences(make_plan(self._world, assessment, kind))
+
+    def decide(
+        self, kind: Kind, assessment: Assessment, *, note: ChangeNote, override: bool = False, tell: Tell = silent
+    ) -> Decision:
+        """Decide the test of `assessment` on this evidence.
+
+        Returns the decision: done, or on its way and waiting for what it says. `tell` hears the name of each step.
+
+        Raises:
+            InvalidInput: without a reason; if the test has ended; if the evidence does not carry the decision (see
+                `obstacles`) and it is not overridden.
+            NotFound: if the deployment or an arm is gone.
+            Conflict: if an arm serves another model than the test is about, or somebody changes the deployment or
+                decides at the same moment.
+            Unavailable: if a part does not answer, before anything has changed.
+            Rejected: if a part refused a step; everything has been taken back.
+        """
+        test = assessment.test
+        if not note.why:
+            raise InvalidInput("A decision needs a reason.", "Say in a sentence why; it is kept in the history.")
+        if not test.running:
+            raise InvalidInput(f"Test {test.id} has ended: {test.ended_why or 'nobody said why'}.", "Start a new one.")
+        against = obstacles(kind, assessment)
+        if against and not override:
+            raise InvalidInput(
+                f"The evidence does not carry this decision. {' '.join(against)}",
+                "Repair what is wrong, or override it on purpose; the override is recorded.",
+            )
+        with self._locked(test.namespace, test.deployment):
+            self._check_free(test.namespace, test.deployment)
+            plan = make_plan(self._world, assessment, kind)
+            record = self._table.add(
+                test.id,
+                test.namespace,
+                test.deployment,
+                call=kind.value,
+                winner=plan.winner,
+                who=note.who,
+                why=note.why,
+                steps=Progress().to_json(),
+                evidence=plan.to_json(),
+                report=self._keep_report(assessment),
+                override=bool(against),
+                state=State.DOING.value,
+            )
+            return decision_of(self._carrier.carry(record, tell))
+
+    def undo(self, namespace: str, name: str, *, note: ChangeNote, tell: Tell = silent) -> Decision:
+        """Take back the newest decision on a deployment, whether it is finished or not.
+
+        Deployment and alias are as before, tags and artifacts say that it was undone. The test stays ended.
+
+        Raises:
+            InvalidInput: without a reason.
+            NotFound: if there is no decision to take back.
+            Conflict: if somebody changed the deployment since.
+        """
+        if not note.why:
+            raise InvalidInput("Taking back a decision needs a reason.", "Say in a sentence why; it is recorded.")
+        with self._locked(namespace, name):
+            record = self._newest(namespace, name)
+            if record is None:
+                raise NotFound("decision to undo for the deployment", f"{namespace}/{name}")
+            if record.state != State.UNDOING:
+                progress = Progress.from_json(record.steps)
+                self._check_unchanged(record, progress)
+                progress.undo_who, progress.undo_why, progress.resume = note.who, note.why, record.state
+                record = self._carrier.save(record, progress, State.UNDOING)
+            return decision_of(self._carrier.carry(record, tell))
+
+    def settle(self, namespace: str | None = None, name: str | None = None) -> list[Decision]:
+        """Go on with unfinished decisions, of one deployment or all; returns those that are still unfinished.
+
+        One that another process is at is left to it. Raises Unavailable without the store; everything else that goes
+        wrong is in `Decision.waiting`.
+        """
+        left = []
+        for record in self._table.unfinished():
+            if namespace in (None, record.namespace) and name in (None, record.deployment):
+                decision = self._go_on(record)
+                if not decision.finished:
+                    left.append(decision)
+        return left
+
+    def get(self, decision_id: int) -> Decision:
+        """Raises NotFound."""
+        return decision_of(self._table.get(decision_id))
+
+    def recent(self, namespace: str | None = None, name: str | None = None, limit: int = 20) -> list[Decision]:
+        """Newest first."""
+        return [decision_of(record) for record in self._table.recent(namespace, name, limit)]
+
+    def standing(self, namespace: str, name: str) -> Decision | None:
+        """The newest decision on a deployment unless it was taken back: what `undo` would take back."""
+        record = self._newest(namespace, name)
+        return decision_of(record) if record is not None else None
+
+    def report(self, decision_id: int) -> str:
+        """The report on which a decision was taken, as HTML. Raises NotFound."""
+        record = self._table.get(decision_id)
+        file = self._world.reports / record.report
+        if not record.report or not file.is_file():
+            raise NotFound("report of decision", str(decision_id))
+        return file.read_text(encoding="utf-8")
+
+    def _go_on(self, record: DecisionRecord) -> Decision:
+        try:
+            with self._lock(record.namespace, record.deployment, 0):
+                return decision_of(self._carrier.carry(self._table.get(record.id)))
+        except Timeout:
+            pass  # somebody is at it
+        except DecantError as error:
+            log.warning("decision %d was taken back: %s", record.id, error)
+        return decision_of(self._table.get(record.id))
+
+    def _newest(self, namespace: str, name: str) -> DecisionRecord | None:
+        """The newest decision that was not taken back."""
+        return next((r for r in self._table.recent(namespace, name) if r.state != State.UNDONE), None)
+
+    def _check_free(self, namespace: str, name: str) -> None:
+        for record in self._table.unfinished():
+            if (record.namespace, record.deployment) == (namespace, name):
+                waiting = Progress.from_json(record.steps).waiting or "it goes on by itself"
+                raise Conflict(
+                    f"The test of {namespace}/{name}",
+                    f"decision {record.id} by {record.who} is not finished: {waiting}",
+                )
+
+    def _check_unchanged(self, record: DecisionRecord, progress: Progress) -> None:
+        plan = Plan.from_json(record.evidence)
+        if not plan.first or "deployment" not in progress.begun:
+            return
+        status = self._world.status(record.namespace, record.deployment)
+        if text_of(status) not in (plan.before, *backward.outcomes(plan, progress)):
+            raise Conflict(f"Deployment “{record.deployment}”", changed_by(status))
+
+    def _keep_report(self, assessment: Assessment) -> str:
+        """Write the report to a file before the intent, so that a restart finds it; returns the file's name."""
+        name = f"{secrets.token_hex(8)}.html"
+        self._world.reports.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._world.reports / name, self._render(assessment))
+        return name
+
+    @contextmanager
+    def _locked(self, namespace: str, name: str) -> Iterator[None]:
+        try:
+            with self._lock(namespace, name, LOCK_TIMEOUT_S):
+                yield
+        except Timeout as error:
+            raise Conflict(f"The test of {namespace}/{name}", "somebody else is deciding on it right now") from error
+
+    def _lock(self, namespace: str, name: str, timeout_s: float) -> FileLock:
+        """One process at a time for each deployment; the kernel frees the lock of one that is killed."""
+        self._world.reports.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._world.reports / f"{namespace}.{name}.lock", timeout=timeout_s)
+
+
+def decision_of(record: DecisionRecord) -> Decision:
+    """The row as a value."""
+    plan, progress = Plan.from_json(record.evidence), Progress.from_json(record.steps)
+    return Decision(
+        id=record.id,
+        namespace=record.namespace,
+        deployment=record.deployment,
+        kind=plan.kind,
+        state=State(record.state),
+        test=record.test,
+        who=record.who,
+        why=record.why,
+        at=record.at,
+        winner=plan.winner,
+        loser=plan.loser,
+        verdict=plan.verdict,
+        summary=plan.summary,
+        overridden=plan.overridden,
+        gaps=(*plan.gaps, *progress.gaps),
+        waiting="" if State(record.state).final else progress.waiting,
+        undone_who=progress.undo_who,
+        undone_why=progress.undo_why,
+        steps=tuple(progress.done),
+    )
