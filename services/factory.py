@@ -23,6 +23,8 @@ from services.settings import Settings
 from services.tracking.models import ModelCatalogue
 from services.tracking.runs import RunCatalogue
 from services.traffic.client import PredictionClient
+from services.verdict.assessing import Sources
+from services.verdict.service import Verdicts
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Services:
     replays: ReplayJobs
     metrics: MetricsReader
     store: EvidenceStore
+    verdicts: Verdicts
     health: HealthChecks
 
 
@@ -53,18 +56,21 @@ def build_services(settings: Settings) -> Services:
     store = EvidenceStore(database)
     queue = open_queue(settings)
     runs = RunCatalogue(settings.tracking_uri)
+    models = ModelCatalogue(settings.tracking_uri)
     metrics = MetricsReader(settings.prometheus_address, settings.scrape_interval_s)
+    verdicts = Verdicts(Sources(store, engine, metrics, models, runs, settings))
     return Services(
         settings=settings,
         engine=engine,
         operations=Operations(engine, store),
         runs=runs,
-        models=ModelCatalogue(settings.tracking_uri),
+        models=models,
         training=TrainingJobs(database, queue, settings),
         predictions=PredictionClient(settings.request_timeout_s),
         replays=ReplayJobs(store, queue, engine, settings),
         metrics=metrics,
         store=store,
+        verdicts=verdicts,
         health=HealthChecks(
             {
                 "MLflow": runs.ping,

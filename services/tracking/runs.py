@@ -11,6 +11,7 @@ from typing import Any
 from services.errors import DecantError, InvalidInput
 from services.tracking.door import Door
 from services.tracking.filters import explain_filter, explain_order
+from services.tracking.row_split import RowSplit, read_row_split
 
 PAGE = 1000
 MAX_ARTIFACTS = 500
@@ -125,6 +126,10 @@ class RunCatalogue:
             # A model copied in as plain files leaves no tag.
             old = any(f.path == "model/MLmodel" for f in client.list_artifacts(run_id, "model"))
         return _run(found, old_model=old)
+
+    def row_split(self, run_id: str) -> RowSplit | None:
+        """Which rows of its data the run was trained on; None if it does not say."""
+        return read_row_split(self._door, run_id)
 
     def end(self, run_id: str, status: str) -> None:
         """Mark a run that still counts as running as `status`: FINISHED, FAILED or KILLED. Raises NotFound."""

@@ -107,13 +107,13 @@ class Strand:
     Attributes:
         n: pairs, or feedbacks of both arms.
         n_a, n_b: rewards per arm.
+        mean_a, mean_b: their means; over several splits these are not to be compared, the interval's estimate is.
         interval: None below the gates or under a tail flag; `withheld` then says why.
         curve: the interval over time, oldest first; empty while it is withheld.
         welch: the classical 95 % interval at this look, for those who expect it; not valid for repeated looks.
         adjusted_for: traffic changes that the estimate is adjusted for.
         remaining_n, remaining_s: pairs or feedbacks, and seconds at the present rate, until a decision is likely.
         agreement: share of pairs on which both arms answered the same; None for live traffic.
-        rows_known: of the paired rows, how many were test rows and training rows; None when it cannot be told.
         formula: which estimator, in words a statistician knows.
         query: the PromQL or the words for the ledger's query behind it.
     """
@@ -124,6 +124,8 @@ class Strand:
     n_b: int
     interval: Interval | None
     withheld: str = ""
+    mean_a: float | None = None
+    mean_b: float | None = None
     curve: tuple[CurvePoint, ...] = ()
     welch: Interval | None = None
     adjusted_for: int = 0

@@ -24,6 +24,8 @@ from services.factory import Services, build_services
 from services.health import HealthChecks
 from services.operations import Operations
 from services.settings import ROOT, Settings
+from services.verdict.assessing import Sources
+from services.verdict.service import Verdicts
 from tests.support.memory_engine import MemoryEngine
 from tests.support.runs import Seeded, seed
 from tests.support.waiting import free_port
@@ -100,6 +102,7 @@ def dashboard(tmp_path: Path, tracking_uri: str) -> Iterator[Dashboard]:
     made.use(
         engine=engine,
         operations=Operations(engine, built.store),
+        verdicts=Verdicts(Sources(built.store, engine, built.metrics, built.models, built.runs, settings)),
         health=HealthChecks({"MLflow": built.runs.ping, "Prometheus": lambda: built.metrics.ping() or "answers"}),
     )
     reads.forget()

@@ -1,0 +1,287 @@
+"""One assessment of a test: reads every source, hands what it found to the pure parts, returns values.
+
+Each source may be missing. Without Prometheus the ledger speaks for the live traffic; without MLflow the models'
+surroundings stay unknown; the assessment says so and the rest stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.deployments.engine import Engine
+from services.deployments.manifest import from_yaml
+from services.domain import Change, Split
+from services.errors import DecantError
+from services.evidence.replay_table import ReplayRecord
+from services.evidence.store import EvidenceStore
+from services.metrics.history import CounterHistory
+from services.metrics.prometheus import MetricsReader
+from services.operations import NOTHING, read_split
+from services.settings import Settings
+from services.stats import gates
+from services.stats.srm import srm
+from services.tracking.models import ModelCatalogue
+from services.tracking.row_split import RowSplit
+from services.tracking.runs import RunCatalogue
+from services.traffic.replay import ReplayMode
+from services.verdict import checks
+from services.verdict.decide import decide
+from services.verdict.ledger_side import ArmSums, PairedSide, live_strata, paired_side, together
+from services.verdict.live import GUARD_SCRAPES, LiveIntervals, live_intervals, split_history
+from services.verdict.model import Assessment, Check, Disagreement, Mark, Strand
+from services.verdict.paired import paired_strand
+from services.verdict.rows import by_training, replay_rows
+from services.verdict.rule import ABTest
+from services.verdict.slicing import find_slices
+from services.verdict.table import metric_rows
+from services.verdict.traffic import arm_tail, counters_strand, counters_tail, ledger_strand
+
+MOST_REPLAYS = 1000
+MOST_CHANGES = 1000
+MOST_TOP_REWARDS = 2000
+SHOWN_MARKS = 200
+SHOWN_DISAGREEMENTS = 10
+STILL_S = 30.0
+"""Outcomes younger than this show how fast a replay goes; older ones that it stands."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What an assessment asks."""
+
+    store: EvidenceStore
+    engine: Engine
+    metrics: MetricsReader
+    models: ModelCatalogue
+    runs: RunCatalogue
+    settings: Settings
+
+
+class Assessing:
+    """One assessment under way: everything is read once. `run` raises Unavailable without the evidence store."""
+
+    def __init__(self, sources: Sources, test: ABTest) -> None:
+        self._store, self._engine, self._metrics = sources.store, sources.engine, sources.metrics
+        self._models, self._runs = sources.models, sources.runs
+        self._guard_s = GUARD_SCRAPES * sources.settings.scrape_interval_s
+        self._max_mb = sources.settings.max_upload_mb
+        self._test, self._rule = test, test.rule
+        self._where = (test.namespace, test.deployment)
+        self._now = datetime.now(UTC)
+        self._until = test.ended_at or self._now
+
+    def run(self) -> Assessment:
+        test, rule = self._test, self._rule
+        ledger = self._store.ledger
+        since, until = test.started_at, test.ended_at
+        blocks = ledger.blocks(*self._where, since=since, until=until)
+        pair_blocks = ledger.pair_blocks(*self._where, since=since, until=until)
+        replays = self._replays()
+        paired = paired_side(rule, replays, pair_blocks, blocks)
+        strata = live_strata(rule, replays, blocks)
+        changes = [c for c in self._changes() if test.started_at <= c.at <= self._until]
+        history, why = self._history()
+        seen = self._intervals(history, changes) if history is not None else None
+        tails = [
+            words for words in (self._tail(paired.a, paired.b, True), self._tail(*together(strata), False)) if words
+        ]
+        if seen is not None and not tails:
+            tails += [words for words in [counters_tail(rule, seen)] if words]
+        tail = tails[0] if tails else None
+        pairs = paired_strand(rule, paired, tail, self._pace(paired))
+        live = self._live_strand(strata, seen, history, tail, why)
+        strands = [strand for strand in (pairs, live) if strand is not None]
+        table = metric_rows(rule, paired, strata, together(strata), strands)
+        strip = self._checks(strata, seen, history, strands, tails)
+        rows = replay_rows(ledger, paired.replays, paired.pairs)
+        slicing = find_slices(rows, self._max_mb)
+        verdict = decide(test, strip, pairs, live, table)
+        return Assessment(
+            test=test,
+            as_of=self._now,
+            call=verdict.call,
+            headline=verdict.headline,
+            fired=verdict.fired,
+            checks=strip,
+            paired=pairs,
+            live=live,
+            table=(*table, *by_training(rule, rows, self._row_splits)),
+            disagreements=self._disagreements(paired),
+            slices=slicing.slices,
+            slices_note=slicing.note,
+            marks=tuple(Mark(c.at, c.who, c.what, c.why) for c in changes[-SHOWN_MARKS:]),
+        )
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _replays(self) -> list[ReplayRecord]:
+        """The replays of the test that were made under its reward."""
+        wanted = self._rule.reward.to_json()
+        return [r for r in self._all_replays() if r.spec.get("reward") == wanted]
+
+    def _all_replays(self) -> list[ReplayRecord]:
+        recent = self._store.replays.recent(*self._where, MOST_REPLAYS)
+        return [r for r in recent if self._test.started_at <= r.created_at <= self._until]
+
+    def _changes(self) -> list[Change]:
+        """Everything anybody changed since the test began, oldest first."""
+        return self._store.changes(*self._where, since=self._test.started_at, limit=MOST_CHANGES)[::-1]
+
+    def _history(self) -> tuple[CounterHistory | None, str]:
+        """The counters of the test's time, or why they cannot speak for it."""
+        if not self._rule.reward.counted:
+            return None, "The reward can be negative, so no counter holds it."
+        others = {str(r.spec["reward"]) for r in self._all_replays() if _live(r)} - {str(self._rule.reward.to_json())}
+        if others:
+            return None, "A replay of this time used another reward, which the counters have mixed in."
+        try:
+            return self._metrics.history(*self._where, self._test.started_at, self._until), ""
+        except DecantError as error:
+            return None, error.sentence
+
+    def _intervals(self, history: CounterHistory, changes: list[Change]) -> LiveIntervals:
+        moves = [(c.at, _split_of(c.before), _split_of(c.after)) for c in changes]
+        known = [(at, before, after) for at, before, after in moves if before is not None or after is not None]
+        now = Split(())
+        if not known:
+            try:
+                now = self._engine.get(*self._where).requested
+            except DecantError:
+                known = []
+        blind = [
+            (r.started_at.timestamp(), (r.finished_at or self._now).timestamp())
+            for r in self._all_replays()
+            if r.started_at is not None and ReplayMode(r.spec.get("mode", "live")) is ReplayMode.PINNED
+        ]
+        rule = self._rule
+        return live_intervals(history, split_history(known, now), rule.champion, rule.challenger, self._guard_s, blind)
+
+    def _pace(self, paired: PairedSide) -> float | None:
+        """Pairs per second of the replay that runs, None when none does."""
+        newest = paired.blocks[-8:]
+        if not newest or self._now - newest[-1].last_at > timedelta(seconds=STILL_S):
+            return None
+        span_s = (newest[-1].last_at - newest[0].first_at).total_seconds()
+        return sum(block.n for block in newest) / span_s if span_s > 0 else None
+
+    # -- judging ---------------------------------------------------------------------------------------------------
+
+    def _tail(self, a: ArmSums, b: ArmSums, paired: bool) -> str | None:
+        if not (a.reward.n and b.reward.n):
+            return None
+        return arm_tail(
+            a.reward,
+            b.reward,
+            self._top_rewards(self._rule.champion, a, paired),
+            self._top_rewards(self._rule.challenger, b, paired),
+        )
+
+    def _top_rewards(self, arm: str, sums: ArmSums, paired: bool) -> NDArray[np.float64]:
+        return self._store.ledger.top_rewards(
+            *self._where,
+            arm,
+            limit=min(MOST_TOP_REWARDS, int(sums.reward.n * gates.HILL_TOP) + 1),
+            since=self._test.started_at,
+            until=self._test.ended_at,
+            paired=paired,
+        )
+
+    def _live_strand(
+        self,
+        strata: list[tuple[ArmSums, ArmSums]],
+        seen: LiveIntervals | None,
+        history: CounterHistory | None,
+        tail: str | None,
+        why: str,
+    ) -> Strand | None:
+        if seen is not None and history is not None:
+            found = counters_strand(self._rule, seen, tail, history.promql)
+            if found is not None:
+                return found
+            why = "The counters of this time hold no feedback."
+        return ledger_strand(self._rule, strata, tail, why, self._until)
+
+    def _checks(
+        self,
+        strata: list[tuple[ArmSums, ArmSums]],
+        seen: LiveIntervals | None,
+        history: CounterHistory | None,
+        strands: list[Strand],
+        tails: list[str],
+    ) -> tuple[Check, ...]:
+        a, b = together(strata)
+        counted, result, gap, rates = None, None, None, None
+        if history is not None:
+            arms = (self._rule.champion, self._rule.challenger)
+            grown = [(history.of(history.feedback, arm).sum(), history.of(history.rewards, arm).sum()) for arm in arms]
+            counted = [checks.Booked(round(n), total) for n, total in grown]
+        if seen is not None:
+            result = srm(seen.routed_a, seen.routed_b, seen.share_b)
+            sent = round(seen.routed_a.sum()), round(seen.routed_b.sum())
+            if min(sent) >= gates.REWARDS:
+                rewarded = min(sent[0], round(seen.n_a.sum())), min(sent[1], round(seen.n_b.sum()))
+                planned, alpha = self._rule.planned_live, self._rule.alpha
+                gap = gates.missing_feedback(sent[0], rewarded[0], sent[1], rewarded[1], planned=planned, alpha=alpha)
+                rates = rewarded[0] / sent[0], rewarded[1] / sent[1]
+        passed = [f"{s.source.value}, {s.n:,} {_unit(s)}" for s in strands if s.interval is not None]
+        missing = [f"{s.source.value}: {s.withheld.rstrip('.')}" for s in strands if s.interval is None and not tails]
+        booked = [checks.Booked(arm.reward.n, arm.reward.total) for arm in (a, b)]
+        return (
+            checks.attribution(booked, counted),
+            checks.split(result, seen.changes if seen is not None else 0),
+            checks.enough(passed, missing),
+            checks.reward(self._rule.reward, tails, sum(s.n for s in strands)),
+            checks.feedback(gap, rates),
+            self._environment(),
+        )
+
+    def _environment(self) -> Check:
+        try:
+            return checks.environment(self._surroundings(self._test.model_a), self._surroundings(self._test.model_b))
+        except DecantError as error:
+            return checks.environment(None, None, error.sentence.rstrip("."))
+
+    def _surroundings(self, uri: str) -> checks.Surroundings:
+        ref = self._models.resolve(uri)
+        columns = tuple((column.name, str(column.type)) for column in ref.signature.columns) or None
+        return checks.Surroundings(ref.provenance.label, ref.python_version, tuple(ref.requirements), columns)
+
+    def _disagreements(self, paired: PairedSide) -> tuple[Disagreement, ...]:
+        numbers = [record.id for record in paired.replays]
+        if not numbers:
+            return ()
+        return tuple(
+            Disagreement(p.replay, p.row, p.truth, p.prediction_a, p.prediction_b, p.reward_a, p.reward_b)
+            for p in self._store.ledger.largest_disagreements(numbers, SHOWN_DISAGREEMENTS)
+        )
+
+    def _row_splits(self) -> list[RowSplit | None]:
+        """Which rows the two models were trained on, as far as their runs say."""
+        found: list[RowSplit | None] = []
+        for uri in (self._test.model_a, self._test.model_b):
+            try:
+                run_id = self._models.resolve(uri).provenance.run_id
+                found.append(self._runs.row_split(run_id) if run_id else None)
+            except DecantError:
+                found.append(None)
+        return found
+
+
+def _live(record: ReplayRecord) -> bool:
+    return ReplayMode(record.spec.get("mode", "live")) is ReplayMode.LIVE
+
+
+def _split_of(text: str) -> Split | None:
+    """The split that a text of the history stands for; None for a deployment that was not there."""
+    if text == NOTHING:
+        return None
+    split = read_split(text)
+    return split if split is not None else from_yaml(text).split
+
+
+def _unit(strand: Strand) -> str:
+    return "rows" if strand.agreement is not None else "rewards"

@@ -1,0 +1,167 @@
+"""The trust strip: six questions whose answers say whether the numbers below them mean anything. Pure.
+
+A red light forbids a decision, so it is given only to what makes a comparison wrong, not to what makes it incomplete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.domain.text import count, number, percent
+from services.stats.difference import Difference
+from services.stats.srm import AMBER, RED, SrmResult
+from services.traffic.rewards import Reward
+from services.verdict.model import Check, Light
+
+LOST_SHARE = 0.01
+"""More rewards than this share of those sent, missing from the arms' counters, are worth a look."""
+
+FEEDBACK_GAP = 0.02
+"""Arms whose shares of answered-with-feedback differ by more than this, for certain, are not comparable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """Rewards of one arm: how many, and their sum."""
+
+    n: int
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a model was logged with. `columns` are (name, type) of its inputs, None without a signature."""
+
+    label: str
+    python: str
+    requirements: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...] | None
+
+
+def attribution(sent: Sequence[Booked], counted: Sequence[Booked] | None) -> Check:
+    """Whether each reward is booked at the arm that earned it; both sequences hold A and B.
+
+    Args:
+        sent: rewards in the ledger that went through the split, booked by request id.
+        counted: what the arms' own counters say; None when they cannot be read.
+    """
+    key, title = "attribution", "Rewards at the right arm"
+    total = sum(b.n for b in sent)
+    if counted is None:
+        words = "The arms' counters cannot be read now; the ledger books every reward by the request that earned it."
+        return Check(key, title, Light.GREY, words, "See whether Prometheus runs.")
+    if not total:
+        if not sum(b.n for b in counted):
+            words = "No reward has gone through the split yet; replays book theirs by row."
+            return Check(key, title, Light.GREEN, words)
+        words = (
+            f"{count(sum(b.n for b in counted))} rewards came from other clients, each counted at the arm that its "
+            "response names."
+        )
+        return Check(key, title, Light.GREEN, words)
+    missing = [max(0, s.n - c.n) for s, c in zip(sent, counted, strict=True)]
+    surplus = [max(0, c.n - s.n) for s, c in zip(sent, counted, strict=True)]
+    pairs = ", ".join(f"{arm} {count(s.n)}" for arm, s in zip("AB", sent, strict=True))
+    if sum(missing) > LOST_SHARE * total and sum(surplus) > LOST_SHARE * total:
+        words = (
+            f"The ledger has {pairs} rewards, but the counters "
+            f"{', '.join(f'{arm} {count(c.n)}' for arm, c in zip('AB', counted, strict=True))}: "
+            "rewards have moved from one arm to the other."
+        )
+        return Check(key, title, Light.RED, words, "Send the whole response back with each feedback.")
+    if sum(missing) > LOST_SHARE * total:
+        words = f"{count(sum(missing))} of the {count(total)} rewards sent are not in the arms' counters."
+        return Check(key, title, Light.AMBER, words, "They may be on their way, or an arm was killed before a scrape.")
+    others = f"; {count(sum(surplus))} more came from other clients" if sum(surplus) > LOST_SHARE * total else ""
+    return Check(key, title, Light.GREEN, f"Ledger and counters agree on {pairs} rewards{others}.")
+
+
+def split(result: SrmResult | None, changes: int) -> Check:
+    """Whether the gateway sends what it was told to: a sample-ratio mismatch makes every comparison suspect."""
+    key, title = "split", "Split as configured"
+    if result is None or not result.n:
+        return Check(key, title, Light.GREY, "The gateway has counted no request of both arms in this test.")
+    share, wanted = result.observed_b / result.n, result.expected_b / result.n
+    words = f"B got {percent(share, 2)} of {count(result.n)} requests where {percent(wanted, 2)} were asked for"
+    words += f", over {changes + 1} splits" if changes else ""
+    advice = "Look for clients that pin an arm, retries, or an arm that was down; then start a new test."
+    if result.p < RED:
+        return Check(key, title, Light.RED, f"{words}: no accident (p {_p(result.p)}).", advice)
+    if result.p < AMBER:
+        return Check(key, title, Light.AMBER, f"{words}: rare by chance (p {_p(result.p)}).", advice)
+    return Check(key, title, Light.GREEN, f"{words}, as chance allows (p {_p(result.p)}).")
+
+
+def enough(passed: Sequence[str], missing: Sequence[str]) -> Check:
+    """Whether any source has the data that its interval needs.
+
+    Args:
+        passed: sources that have, in words (“paired replay, 1,225 rows”).
+        missing: what those that have not still lack, in words.
+    """
+    key, title = "enough", "Enough data"
+    if passed:
+        return Check(key, title, Light.GREEN, f"Enough for an interval: {'; '.join(passed)}.")
+    if missing:
+        return Check(key, title, Light.AMBER, f"Collecting: {'; '.join(missing)}.", "Let the test run, or replay more.")
+    advice = "Replay labelled rows to both arms on the Traffic page; it needs the fewest requests."
+    return Check(key, title, Light.AMBER, "There is no reward in this test yet.", advice)
+
+
+def reward(used: Reward, tails: Sequence[str], rewards: int) -> Check:
+    """Whether the average of this reward means anything; `tails` are what the flags found, in words."""
+    key, title = "reward", "Reward well-behaved"
+    advice = "Use a bounded reward, such as 1/(1 + error²), in a new test."
+    if tails:
+        return Check(key, title, Light.RED, tails[0], advice)
+    if used.warning:
+        words = f"“{used.label}” has no mean: its average says how much traffic an arm got, not how good it is."
+        return Check(key, title, Light.RED, words, advice)
+    if not rewards:
+        return Check(key, title, Light.GREY, "No reward has been seen yet.")
+    return Check(key, title, Light.GREEN, f"No single request dominates: {count(rewards)} rewards of “{used.label}”.")
+
+
+def feedback(gap: Difference | None, rates: tuple[float, float] | None) -> Check:
+    """Whether rewards come back as often for both arms: those that are missing may be the bad ones.
+
+    Args:
+        gap: B's share of requests with feedback minus A's, with its interval; None below the gates.
+        rates: the two shares.
+    """
+    key, title = "feedback", "Feedback complete"
+    if gap is None or rates is None:
+        return Check(key, title, Light.GREY, "Too few requests through the split to compare.")
+    words = f"Rewards came back for {percent(rates[0])} of A's requests and {percent(rates[1])} of B's"
+    advice = "Find out whose rewards are missing; late truths can be attached on the Traffic page."
+    if gap.low > FEEDBACK_GAP or gap.high < -FEEDBACK_GAP:
+        return Check(key, title, Light.RED, f"{words}: what is missing may be what matters.", advice)
+    if gap.low > 0 or gap.high < 0:
+        return Check(key, title, Light.AMBER, f"{words}: a small but certain difference.", advice)
+    return Check(key, title, Light.GREEN, f"{words}.")
+
+
+def environment(a: Surroundings | None, b: Surroundings | None, why_not: str = "") -> Check:
+    """Whether the two models were logged with the same inputs and libraries, so that only the model differs."""
+    key, title = "environment", "Same environment"
+    if a is None or b is None:
+        words = f"The models' descriptions cannot be read{f' ({why_not})' if why_not else ''}."
+        return Check(key, title, Light.GREY, words, "See whether MLflow runs.")
+    if a.columns is None or b.columns is None:
+        return Check(key, title, Light.AMBER, "A model has no signature to compare.", "Log it with infer_signature.")
+    if a.columns != b.columns:
+        only = sorted({name for name, _ in a.columns} ^ {name for name, _ in b.columns})
+        words = f"The models want different columns: {', '.join(only)}." if only else "Their column types differ."
+        return Check(key, title, Light.AMBER, words, "Replay data that both can read, or the arms see different rows.")
+    different = sorted(set(a.requirements) ^ set(b.requirements))
+    if a.python != b.python:
+        different.insert(0, f"Python {a.python} and {b.python}")
+    if different:
+        words = f"Same columns, but different libraries: {', '.join(different[:4])}."
+        return Check(key, title, Light.AMBER, words, "Latency may differ for that reason; rewards hardly.")
+    return Check(key, title, Light.GREEN, f"Same {len(a.columns)} columns, same libraries, Python {a.python}.")
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {number(p, 2)}"

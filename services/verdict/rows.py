@@ -1,0 +1,92 @@
+"""The rows behind a paired replay, for what sums cannot tell: where B stands out, and on rows that it has not learned.
+
+Reading rows costs seconds by the million, so replays beyond MOST_PAIRS are judged by their sums alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.evidence.ledger import Ledger
+from services.evidence.replay_table import ReplayRecord
+from services.stats import difference
+from services.stats.sums import Sums
+from services.tracking.row_split import RowSplit
+from services.verdict.model import Cell, MetricRow
+from services.verdict.paired import as_interval
+from services.verdict.rule import Rule, Source
+
+MOST_PAIRS = 100_000
+FEWEST = 30
+"""Rows of a kind below which no interval of their own is given."""
+
+
+@dataclass(frozen=True)
+class ReplayRows:
+    """The pairs of one replay that earned two rewards, each row once (its first pass); arrays of shape (n,)."""
+
+    record: ReplayRecord
+    row: NDArray[np.int64]
+    reward_a: NDArray[np.float64]
+    reward_b: NDArray[np.float64]
+
+    @property
+    def digest(self) -> str:
+        """Of the dataset: the start of its file's SHA-256."""
+        return str(self.record.spec.get("digest", ""))
+
+
+def replay_rows(ledger: Ledger, records: Sequence[ReplayRecord], pairs: int) -> list[ReplayRows]:
+    """The rows of these replays, or none if there are more than MOST_PAIRS of them."""
+    if pairs > MOST_PAIRS:
+        return []
+    found = []
+    for record in records:
+        rows = ledger.pair_rows(record.id)
+        known = ~(np.isnan(rows.reward_a) | np.isnan(rows.reward_b))
+        numbers, first = np.unique(rows.row[known], return_index=True)  # pairs come by row, then pass
+        found.append(ReplayRows(record, numbers, rows.reward_a[known][first], rows.reward_b[known][first]))
+    return found
+
+
+def by_training(
+    rule: Rule, rows: Sequence[ReplayRows], splits: Callable[[], Sequence[RowSplit | None]]
+) -> tuple[MetricRow, ...]:
+    """The mean reward apart for rows that neither model was trained on and for rows that at least one was.
+
+    Empty unless a run says that it was trained on rows of a replayed file. `splits` is asked only if there are rows.
+    """
+    if not rows:
+        return ()
+    known = [split for split in splits() if split is not None]
+    seen: list[tuple[ReplayRows, NDArray[np.bool_]]] = []
+    for part in rows:
+        learned: set[int] = set()
+        for split in known:
+            if part.digest and split.sha256.startswith(part.digest):
+                learned |= split.training
+        if learned:
+            seen.append((part, np.isin(part.row, np.fromiter(learned, dtype=np.int64))))
+    if not seen:
+        return ()
+    fresh = _row(rule, "reward-unseen", "Mean reward, rows not trained on", seen, trained=False)
+    old = _row(rule, "reward-trained", "Mean reward, rows trained on", seen, trained=True)
+    return tuple(row for row in (fresh, old) if row is not None)
+
+
+def _row(
+    rule: Rule, key: str, label: str, parts: Sequence[tuple[ReplayRows, NDArray[np.bool_]]], *, trained: bool
+) -> MetricRow | None:
+    a = np.concatenate([part.reward_a[mask == trained] for part, mask in parts])
+    b = np.concatenate([part.reward_b[mask == trained] for part, mask in parts])
+    if not len(a):
+        return None
+    found = difference.paired(Sums.of(b - a), planned=rule.planned_pairs, alpha=rule.alpha)
+    interval = as_interval(found) if len(a) >= FEWEST else None
+    note = "" if interval else f"{len(a)} of {FEWEST} rows"
+    cells = Cell(float(a.mean()), len(a)), Cell(float(b.mean()), len(b))
+    return MetricRow(key, label, Source.PAIRED, *cells, interval, True, note=note)

@@ -1,0 +1,136 @@
+"""A/B tests of deployments: started, ended, and what the evidence says of them."""
+
+from __future__ import annotations
+
+from services.domain import ChangeNote, DeploymentStatus
+from services.errors import Conflict, DecantError, InvalidInput, NotFound
+from services.evidence.tests_table import ABTestRecord
+from services.traffic.rewards import Reward
+from services.verdict.assessing import Assessing, Sources
+from services.verdict.model import Assessment
+from services.verdict.rule import ABTest, Rule
+
+
+class Verdicts:
+    """Starts, ends and assesses tests. Thread-safe. Every method raises Unavailable without the evidence store."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources, self._store, self._engine = sources, sources.store, sources.engine
+
+    # -- tests -----------------------------------------------------------------------------------------------------
+
+    def tests(self, namespace: str, deployment: str) -> list[ABTest]:
+        """Newest first."""
+        return [test_of(record) for record in self._store.tests.recent(namespace, deployment)]
+
+    def running(self, namespace: str, deployment: str) -> ABTest | None:
+        """The test that runs now. One whose models have been replaced is ended by this look at it."""
+        record = self._store.tests.running(namespace, deployment)
+        if record is None:
+            return None
+        test = test_of(record)
+        why = self._overtaken(test)
+        if not why:
+            return test
+        self._store.tests.end(test.id, why)
+        return None
+
+    def propose(self, namespace: str, deployment: str) -> Rule:
+        """A rule for the next test: the first two live predictors, and the reward of the newest replay.
+
+        Raises NotFound for no such deployment and InvalidInput for one with a single arm.
+        """
+        champion, challenger = self._arms(self._engine.get(namespace, deployment))
+        recent = self._store.replays.recent(namespace, deployment, 1)
+        reward = Reward.from_json(recent[0].spec["reward"]) if recent else Rule().reward
+        return Rule(champion=champion, challenger=challenger, reward=reward)
+
+    def start(self, namespace: str, deployment: str, rule: Rule, *, note: ChangeNote) -> ABTest:
+        """Begin a test under `rule`; the one that runs ends. Raises InvalidInput, NotFound, Conflict."""
+        rule = rule.validated()
+        found = self._engine.get(namespace, deployment).deployment
+        models = found.predictor(rule.champion).model_uri, found.predictor(rule.challenger).model_uri
+        return test_of(self._store.tests.start(namespace, deployment, rule.to_json(), *models, note.who, note.why))
+
+    def begin_with(self, namespace: str, deployment: str, reward: Reward, *, note: ChangeNote) -> ABTest | None:
+        """Begin a test with a proposed rule and this reward if none runs and there are two arms to compare.
+
+        So whoever replays first and asks for the verdict later has fixed the rule before the first row.
+        """
+        try:
+            if self.running(namespace, deployment) is not None:
+                return None
+            champion, challenger = self._arms(self._engine.get(namespace, deployment))
+            return self.start(namespace, deployment, Rule(champion, challenger, reward), note=note)
+        except (InvalidInput, Conflict):  # a single arm, or somebody was quicker
+            return None
+
+    def end(self, test_id: int, *, note: ChangeNote) -> ABTest:
+        """End a test without a decision. Raises NotFound."""
+        self._store.tests.get(test_id)
+        self._store.tests.end(test_id, f"ended by {note.who}" + (f": {note.why}" if note.why else ""))
+        return test_of(self._store.tests.get(test_id))
+
+    # -- the assessment --------------------------------------------------------------------------------------------
+
+    def assess(self, namespace: str, deployment: str, test_id: int | None = None) -> Assessment:
+        """What the evidence of a test says now; of the running test, else of the newest.
+
+        Raises NotFound if there never was a test.
+        """
+        test = self._find(namespace, deployment, test_id)
+        return Assessing(self._sources, test).run()
+
+    def _find(self, namespace: str, deployment: str, test_id: int | None) -> ABTest:
+        if test_id is not None:
+            return test_of(self._store.tests.get(test_id))
+        running = self.running(namespace, deployment)
+        if running is not None:
+            return running
+        recent = self._store.tests.recent(namespace, deployment, 1)
+        if not recent:
+            raise NotFound("A/B test of the deployment", f"{namespace}/{deployment}")
+        return test_of(recent[0])
+
+    def _overtaken(self, test: ABTest) -> str:
+        """Why a running test cannot go on, or ""; unknown while the engine does not answer."""
+        try:
+            found = self._engine.get(test.namespace, test.deployment).deployment
+        except NotFound:
+            return "the deployment was deleted"
+        except DecantError:
+            return ""
+        models = {p.name: p.model_uri for p in found.live}
+        for name, uri in ((test.rule.champion, test.model_a), (test.rule.challenger, test.model_b)):
+            if name not in models:
+                return f"predictor {name} was removed"
+            if models[name] != uri:
+                return f"the model of {name} was replaced"
+        return ""
+
+    @staticmethod
+    def _arms(status: DeploymentStatus) -> tuple[str, str]:
+        live = [p.name for p in status.deployment.live]
+        if len(live) < 2:
+            raise InvalidInput(
+                f"Deployment “{status.deployment.name}” has a single arm, so there is nothing to compare.",
+                "Add a second model on the Deploy page.",
+            )
+        return live[0], live[1]
+
+
+def test_of(record: ABTestRecord) -> ABTest:
+    """The record with its rule as a value."""
+    return ABTest(
+        id=record.id,
+        namespace=record.namespace,
+        deployment=record.deployment,
+        rule=Rule.from_json(record.rule),
+        model_a=record.model_a,
+        model_b=record.model_b,
+        who=record.who,
+        started_at=record.started_at,
+        why=record.why,
+        ended_at=record.ended_at,
+        ended_why=record.ended_why,
+    )

@@ -1,0 +1,49 @@
+"""Where B stands out: the features of the replayed rows beside their differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.domain.text import count
+from services.errors import DecantError
+from services.stats.slices import MIN_ROWS, Q, standing_out
+from services.traffic.datasets import load_dataset
+from services.verdict.model import Slice
+from services.verdict.rows import ReplayRows
+
+
+@dataclass(frozen=True, slots=True)
+class Slicing:
+    """Slices worth naming, B's worst first, and in words what was looked at."""
+
+    slices: tuple[Slice, ...] = ()
+    note: str = ""
+
+
+def find_slices(parts: Sequence[ReplayRows], max_mb: int) -> Slicing:
+    """Look through the largest replay of `parts`, whose dataset must still be there as it was."""
+    if not parts:
+        return Slicing()
+    part = max(parts, key=lambda p: len(p.row))
+    spec = part.record.spec
+    if len(part.row) < 2 * MIN_ROWS:
+        return Slicing(note=f"{count(len(part.row))} rows are too few to look at parts of them.")
+    try:
+        dataset = load_dataset(str(spec["dataset"]), max_mb)
+        names = dataset.features(str(spec["target"]))
+    except DecantError as error:
+        return Slicing(note=f"The replayed rows cannot be read any more: {error.sentence}")
+    if part.digest and dataset.digest != part.digest:
+        return Slicing(note="The replayed file has changed since, so its rows cannot be told apart.")
+    frame = dataset.frame.iloc[part.row]
+    features = {name: frame[name].to_numpy() for name in names}
+    found = standing_out(part.reward_b - part.reward_a, features, q=Q)
+    looked = f"Looked at {len(names)} features of {count(len(part.row))} rows of replay {part.record.id}"
+    silent = "" if found else ": nothing stands out beyond chance"
+    return Slicing(
+        tuple(Slice(s.label, s.feature, s.n, s.difference, s.shrunk, s.q) for s in found if np.isfinite(s.difference)),
+        f"{looked}{silent}; false-discovery rate {Q:.0%}.",
+    )

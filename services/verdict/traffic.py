@@ -1,0 +1,162 @@
+"""The strand of live traffic: arms that a split divided, from counters, or from the ledger where those cannot. Pure.
+
+Counters see the feedback of every client, so they come first. The ledger knows only what Decant sent, but knows it row
+by row: it stands in when Prometheus does not answer and for rewards that no counter can take.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from services.stats import adaptive, difference, gates, power
+from services.stats.difference import Difference
+from services.stats.sums import Sums
+from services.stats.welch import welch
+from services.traffic.rewards import Reward, RewardKind
+from services.verdict.ledger_side import ArmSums, together
+from services.verdict.live import LiveIntervals, Values
+from services.verdict.model import CurvePoint, Interval, Strand
+from services.verdict.paired import as_interval
+from services.verdict.rule import Rule, Source
+
+MOST_POINTS = 60
+BOUNDED_BY_ONE = {RewardKind.BOUNDED, RewardKind.HIT, RewardKind.BRIER}
+FROM_COUNTERS = (
+    "AIPW of the counters per scrape interval with the split in force, adjusted for traffic changes and drift; "
+    "variance from the intervals; asymptotic confidence sequence (Waudby-Smith and others, 2024) with Student's t."
+)
+FROM_LEDGER = (
+    "Differences within each split, weighted by its rewards; asymptotic confidence sequence (Waudby-Smith and others, "
+    "2024). From the ledger: what Decant itself sent."
+)
+
+
+def bound_of(reward: Reward) -> float | None:
+    """The largest that the reward can be, where that is known and it is never negative."""
+    return 1.0 if reward.kind in BOUNDED_BY_ONE else None
+
+
+def counters_tail(rule: Rule, seen: LiveIntervals) -> str | None:
+    """What the counters say against this reward."""
+    bound = bound_of(rule.reward)
+    found = (
+        gates.tail_batches(seen.n_a, seen.s_a, "A", bound=bound),
+        gates.tail_batches(seen.n_b, seen.s_b, "B", bound=bound),
+    )
+    return next((words for words in found if words), None)
+
+
+def counters_strand(rule: Rule, seen: LiveIntervals, tail: str | None, promql: str) -> Strand | None:
+    """The strand from counters, or None if they hold no feedback of the two arms."""
+    n_a, n_b = float(seen.n_a.sum()), float(seen.n_b.sum())
+    if not n_a + n_b:
+        return None
+    missing = gates.enough_batches(seen.n_a, seen.s_a, seen.n_b, seen.s_b, bound=bound_of(rule.reward))
+    if not missing and not np.any((seen.share_b > 0) & (seen.share_b < 1)):
+        missing = ["no split has fed both arms"]
+    withheld = _withheld(tail, missing)
+    found = None if withheld else adaptive.aipw(*_arrays(seen), planned=rule.planned_live, alpha=rule.alpha)
+    left = None if found is None else _left(rule, found)
+    rate = _rate_per_s(seen)
+    return Strand(
+        source=Source.LIVE,
+        n=round(n_a + n_b),
+        n_a=round(n_a),
+        n_b=round(n_b),
+        interval=None if found is None else as_interval(found),
+        withheld=withheld,
+        mean_a=float(seen.s_a.sum()) / n_a if n_a else None,
+        mean_b=float(seen.s_b.sum()) / n_b if n_b else None,
+        curve=() if found is None else _curve(rule, seen),
+        adjusted_for=seen.changes,
+        remaining_n=left,
+        remaining_s=left / rate if left and rate else None,
+        formula=FROM_COUNTERS,
+        query=promql,
+    )
+
+
+def ledger_strand(
+    rule: Rule, strata: Sequence[tuple[ArmSums, ArmSums]], tail: str | None, why: str, ends: datetime | None
+) -> Strand | None:
+    """The strand from live replays in the ledger; `why` says what kept the counters from being used."""
+    a, b = together(strata)
+    if not a.reward.n + b.reward.n:
+        return None
+    withheld = _withheld(tail, gates.enough(a.reward, b.reward))
+    pairs = [(one.reward, other.reward) for one, other in strata]
+    found = difference.stratified(pairs, planned=rule.planned_live, alpha=rule.alpha)
+    if not withheld and not math.isfinite(found.low):
+        withheld = "No split has fed both arms enough."
+    shown = None if withheld else as_interval(found)
+    return Strand(
+        source=Source.LIVE,
+        n=a.reward.n + b.reward.n,
+        n_a=a.reward.n,
+        n_b=b.reward.n,
+        interval=shown,
+        withheld=withheld,
+        mean_a=a.reward.mean,
+        mean_b=b.reward.mean,
+        curve=(CurvePoint(found.n, ends, shown),) if shown and ends else (),
+        welch=as_interval(welch(a.reward, b.reward, rule.alpha)) if shown and len(strata) == 1 else None,
+        adjusted_for=len(strata) - 1,
+        remaining_n=None if withheld else _left(rule, found),
+        formula=FROM_LEDGER,
+        query=f"Ledger: rows of the test's live replays, by the split in force. {why}".strip(),
+    )
+
+
+def _withheld(tail: str | None, missing: Sequence[str]) -> str:
+    said = tail or ("; ".join(missing) + "." if missing else "")
+    return said[:1].upper() + said[1:]
+
+
+def _arrays(seen: LiveIntervals) -> tuple[Values, Values, Values, Values, Values]:
+    return seen.n_a, seen.s_a, seen.n_b, seen.s_b, seen.share_b
+
+
+def _curve(rule: Rule, seen: LiveIntervals) -> tuple[CurvePoint, ...]:
+    """The interval as it stood at up to MOST_POINTS times, from the gates on."""
+    curve = adaptive.aipw_curve(*_arrays(seen), planned=rule.planned_live, alpha=rule.alpha)
+    m, bound, points = len(seen.ends), bound_of(rule.reward), []
+    for at in sorted({round(m * (k + 1) / MOST_POINTS) for k in range(MOST_POINTS)} - {0}):
+        counts = (values[:at] for values in _arrays(seen)[:4])
+        if not math.isfinite(curve.se[at - 1]) or gates.enough_batches(*counts, bound=bound):
+            continue
+        low, high, p = (float(values[at - 1]) for values in (curve.low, curve.high, curve.p))
+        shown = Interval(float(curve.estimate[at - 1]), low, high, 1 - rule.alpha, p)
+        points.append(CurvePoint(round(float(curve.n[at - 1])), datetime.fromtimestamp(seen.ends[at - 1], UTC), shown))
+    return tuple(points)
+
+
+def _rate_per_s(seen: LiveIntervals) -> float | None:
+    """Feedbacks per second over the last tenth of the intervals, and over at least ten."""
+    last = max(10, len(seen.ends) // 10)
+    if len(seen.ends) <= last:
+        return None
+    span_s = float(seen.ends[-1] - seen.ends[-last - 1])
+    return float(seen.n_a[-last:].sum() + seen.n_b[-last:].sum()) / span_s if span_s > 0 else None
+
+
+def _left(rule: Rule, found: Difference) -> int | None:
+    return power.remaining_n(
+        found.estimate,
+        found.se,
+        found.n,
+        planned=rule.planned_live,
+        alpha=rule.alpha,
+        minimum_effect=rule.minimum_effect,
+    )
+
+
+def arm_tail(a: Sums, b: Sums, top_a: Values, top_b: Values) -> str | None:
+    """What rows of the ledger say against this reward: one that dominates, or a tail without a mean.
+
+    `top_a` and `top_b` are the largest rewards of each arm, at least a twentieth of them.
+    """
+    return gates.tail(a, b, hill_a=gates.hill(top_a, a.n), hill_b=gates.hill(top_b, b.n))
