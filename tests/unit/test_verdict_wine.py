@@ -1,0 +1,233 @@
+"""The proof on the tutorial's own data: what the verdict says of the two wine models, through the real store.
+
+B is better by 1.3 % of RMSE, and the tutorial's reward says the opposite by far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.domain import PAIRED, ChangeNote, Deployment, Outcome, OutcomeStatus, Predictor, Split
+from services.evidence.blocks import PairBlock
+from services.evidence.database import open_database
+from services.evidence.replay_table import ReplayRecord
+from services.evidence.store import EvidenceStore
+from services.metrics.prometheus import MetricsReader
+from services.operations import Operations, split_text
+from services.settings import Settings
+from services.stats.sums import Sums
+from services.tracking.models import ModelCatalogue
+from services.tracking.runs import RunCatalogue
+from services.traffic.rewards import Reward, RewardKind
+from services.verdict.assessing import Sources
+from services.verdict.decide import decide
+from services.verdict.ledger_side import ArmSums, PairedSide
+from services.verdict.model import Call, Light
+from services.verdict.paired import paired_strand
+from services.verdict.rule import ABTest, Rule
+from services.verdict.service import Verdicts
+from services.verdict.traffic import ledger_strand
+from tests.support.memory_engine import MemoryEngine
+from tests.support.waiting import free_port
+from tests.support.wine_rewards import predictions
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+NOTE = ChangeNote("ann", "a test")
+TEST = ABTest(1, "seldon", "wine", Rule(), "models:/a", "models:/b", "ann", NOW)
+BOUNDED, TUTORIAL = Reward(RewardKind.BOUNDED), Reward(RewardKind.TUTORIAL)
+
+
+class World:
+    """A store on disk, a deployment with two arms, and neither Prometheus nor MLflow."""
+
+    def __init__(self, folder: Path) -> None:
+        settings = Settings(state_dir=folder, scrape_interval_s=1, mlflow_tracking_uri=f"sqlite:///{folder}/mlflow.db")
+        self.store = EvidenceStore(open_database(f"sqlite:///{folder / 'decant.db'}"))
+        self.engine = MemoryEngine()
+        metrics = MetricsReader(f"http://127.0.0.1:{free_port()}", 1, timeout_s=1)
+        models = ModelCatalogue(settings.tracking_uri)
+        runs = RunCatalogue(settings.tracking_uri)
+        self.verdicts = Verdicts(Sources(self.store, self.engine, metrics, models, runs, settings))
+        arms = (Predictor("a", "models:/m-a", 80), Predictor("b", "models:/m-b", 20))
+        Operations(self.engine, self.store).apply(Deployment("seldon", "wine", arms), note=NOTE)
+
+    def replay(self, reward: Reward, mode: str = "paired", **spec: object) -> ReplayRecord:
+        stored = {"mode": mode, "reward": reward.to_json(), "digest": "wines", "dataset": "wine-quality"}
+        more = {"target": "quality", "arms": ["a", "b"] if mode == "paired" else [], **spec}
+        return self.store.replays.add("seldon", "wine", stored | more, 4898, "done", "ann")
+
+    def pairs(self, record: ReplayRecord, reward: Reward, rows: np.ndarray, pass_: int = 0, copy: bool = False) -> None:
+        """Both models' answers to these rows go into the ledger, as a paired replay records them."""
+        truth, of_a, of_b = predictions()
+        at = datetime.now(UTC)
+        outcomes = []
+        for place, row in enumerate(rows.tolist()):
+            for arm, answers in (("a", of_a), ("b", of_a if copy else of_b)):
+                earned = reward(float(truth[row]), float(answers[row]))
+                outcomes.append(
+                    Outcome(
+                        f"r{record.id}-{pass_}-{row}-{arm}", "seldon", "wine", arm, PAIRED, record.id, row,
+                        float(answers[row]), float(truth[row]), earned, 2.0, OutcomeStatus.OK,
+                        at + timedelta(milliseconds=place), pass_, "", "wines", True,
+                    )
+                )  # fmt: skip
+        self.store.ledger.record(outcomes)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    yield World(tmp_path)
+
+
+def shuffled(rows: int, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(len(predictions()[0]))[:rows]
+
+
+def test_a_paired_replay_of_all_rows_ships_b(world: World):
+    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    world.pairs(world.replay(BOUNDED), BOUNDED, shuffled(4898))
+    found = world.verdicts.assess("seldon", "wine")
+    assert found.call is Call.SHIP
+    assert found.paired is not None and found.paired.interval is not None
+    assert found.paired.n == 4898
+    assert found.paired.interval.estimate == pytest.approx(0.0040, abs=5e-5)
+    rows = {row.key: row for row in found.table}
+    assert (rows["rmse"].a.value, rows["rmse"].b.value) == pytest.approx((0.8252, 0.8142), abs=1e-4)
+    assert (rows["mae"].a.value, rows["mae"].b.value) == pytest.approx((0.6323, 0.6277), abs=1e-4)
+    assert rows["rmse"].better == "b" and rows["reward"].better == "b"
+    assert found.disagreements[0].prediction_a != found.disagreements[0].prediction_b
+    assert {check.key for check in found.checks} == {
+        "attribution", "split", "enough", "reward", "feedback", "environment",
+    }  # fmt: skip
+    assert found.decidable
+
+
+def test_the_tutorials_reward_is_not_to_be_trusted(world: World):
+    world.verdicts.start("seldon", "wine", Rule(reward=TUTORIAL), note=NOTE)
+    world.pairs(world.replay(TUTORIAL), TUTORIAL, shuffled(4898))
+    found = world.verdicts.assess("seldon", "wine")
+    assert found.call is Call.DISTRUST
+    assert "decide this reward" in found.headline
+    check = next(check for check in found.checks if check.key == "reward")
+    assert check.light is Light.RED and "1/(1 + error²)" in check.advice
+    assert found.paired is not None and found.paired.interval is None, "no interval is shown of a mean that is none"
+    assert found.paired.mean_a is not None and found.paired.mean_b is not None
+    assert found.paired.mean_a > 3 * found.paired.mean_b, "though it looks as if A were far ahead"
+    assert not found.decidable
+
+
+def test_b_is_found_within_400_rows_in_at_least_80_of_100_shuffles():
+    truth, of_a, of_b = predictions()
+    gain = BOUNDED.of(truth, of_b) - BOUNDED.of(truth, of_a)
+    calls = []
+    for seed in range(100):
+        order = np.random.default_rng(seed).permutation(len(gain))[:400]
+        looks = (call_of_pairs(gain[order[:n]]) for n in range(100, 401, 20))
+        calls.append(next((call for call in looks if call is not Call.RUNNING), Call.RUNNING))
+    assert calls.count(Call.SHIP) >= 80
+    assert calls.count(Call.KEEP) <= 5
+
+
+def test_a_copy_of_a_is_never_shipped_by_a_paired_replay(world: World):
+    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    world.pairs(world.replay(BOUNDED), BOUNDED, shuffled(500), copy=True)
+    found = world.verdicts.assess("seldon", "wine")
+    assert found.call is Call.KEEP
+    assert "exactly the same" in found.headline
+    assert found.paired is not None and found.paired.agreement == 1
+
+
+def test_a_copy_of_a_under_a_split_is_shipped_in_at_most_5_of_100_replays():
+    """Every replay is looked at sixteen times on its way: the level holds for all looks together."""
+    truth, of_a, _ = predictions()
+    earned = BOUNDED.of(truth, of_a)
+    shipped = 0
+    for seed in range(100):
+        chance = np.random.default_rng(1000 + seed)
+        order = chance.permutation(len(earned))
+        to_b = chance.random(len(earned)) < 0.2
+        looks = (call_of_traffic(earned[order[:n]], to_b[:n]) for n in range(300, 4801, 300))
+        shipped += Call.SHIP in set(looks)
+    assert shipped <= 5
+
+
+def test_rows_sent_again_do_not_count_again(world: World):
+    """Neither in a second pass nor in a second replay: the models would only repeat themselves."""
+    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    rows = shuffled(150)
+    once = world.replay(BOUNDED)
+    world.pairs(once, BOUNDED, rows)
+    before = world.verdicts.assess("seldon", "wine").paired
+    world.pairs(world.replay(BOUNDED, passes=3), BOUNDED, rows)
+    world.pairs(world.replay(BOUNDED), BOUNDED, rows[:120])
+    after = world.verdicts.assess("seldon", "wine").paired
+    assert before is not None and after is not None
+    assert after.n <= before.n == 150
+    assert after.interval == before.interval
+    passes = world.replay(BOUNDED, passes=2, digest="others")
+    world.pairs(passes, BOUNDED, rows, pass_=0)
+    world.pairs(passes, BOUNDED, rows, pass_=1)
+    assert world.verdicts.assess("seldon", "wine").paired.n <= 300
+
+
+def test_a_replay_under_another_reward_is_not_evidence(world: World):
+    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    world.pairs(world.replay(TUTORIAL), TUTORIAL, shuffled(200))
+    assert world.verdicts.assess("seldon", "wine").paired is None
+
+
+def test_without_prometheus_the_ledger_speaks_for_the_traffic(world: World):
+    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    record = world.replay(BOUNDED, mode="live")
+    truth, of_a, of_b = predictions()
+    chance = np.random.default_rng(5)
+    outcomes = []
+    for row in range(2000):
+        arm, answers = ("b", of_b) if chance.random() < 0.2 else ("a", of_a)
+        earned = BOUNDED(float(truth[row]), float(answers[row]))
+        split = split_text(Split.of({"a": 80, "b": 20}))
+        outcomes.append(
+            Outcome(
+                f"r{record.id}-0-{row}", "seldon", "wine", arm, split, record.id, row, float(answers[row]),
+                float(truth[row]), earned, 2.0, OutcomeStatus.OK, datetime.now(UTC), digest="wines",
+            )
+        )  # fmt: skip
+    world.store.ledger.record(outcomes)
+    found = world.verdicts.assess("seldon", "wine")
+    assert found.live is not None and found.live.n == 2000
+    assert "Prometheus" in found.live.query
+    assert found.call is Call.RUNNING, "one pass at 80/20 cannot tell two so similar models apart"
+    assert found.live.remaining_n is None or found.live.remaining_n > 1000
+
+
+def test_a_test_ends_when_a_model_is_replaced(world: World):
+    test = world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    arms = (Predictor("a", "models:/m-a", 80), Predictor("b", "models:/m-new", 20))
+    Operations(world.engine, world.store).apply(Deployment("seldon", "wine", arms), note=NOTE)
+    assert world.verdicts.running("seldon", "wine") is None
+    (ended,) = world.verdicts.tests("seldon", "wine")
+    assert ended.id == test.id and ended.ended_why == "the model of b was replaced"
+
+
+def call_of_pairs(gain: np.ndarray) -> Call:
+    """The call after these differences of a paired replay."""
+    ends = range(20, len(gain) + 1, 20)
+    sums, none = [Sums.of(gain[end - 20 : end]) for end in ends], Sums()
+    blocks = tuple(
+        PairBlock(1, "a", "b", NOW, NOW, s.n, 0, 1.0, reward=s, squared_error=none, absolute_error=none, hits=none,
+                  latency_ms=none)
+        for s in sums
+    )  # fmt: skip
+    side = PairedSide((), (), blocks, ArmSums(), ArmSums())
+    return decide(TEST, (), paired_strand(TEST.rule, side, None, None), None, ()).call
+
+
+def call_of_traffic(earned: np.ndarray, to_b: np.ndarray) -> Call:
+    """The call after these rewards of live traffic."""
+    a, b = ArmSums(reward=Sums.of(earned[~to_b])), ArmSums(reward=Sums.of(earned[to_b]))
+    return decide(TEST, (), None, ledger_strand(TEST.rule, [(a, b)], None, "", NOW), ()).call
