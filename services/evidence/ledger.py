@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from services.domain import Outcome
 from services.evidence.blocks import Block, PairBlock
 from services.evidence.door import connect, write
+from services.evidence.feeding import Unfed, fed, unfed
+from services.evidence.late import Attached, LateTruth, Price, attach
 from services.evidence.reading import (
     PairRow,
     PairRows,
@@ -105,3 +107,46 @@ class Ledger:
         with connect(self._database) as connection:
             scope = Scope(namespace, deployment, since, until, replay)
             return top_rewards(connection, scope, predictor, limit, paired)
+
+    # -- what arrives late -----------------------------------------------------------------------------------------
+
+    def attach(
+        self,
+        found: Sequence[LateTruth],
+        price: Price,
+        *,
+        who: str,
+        why: str = "",
+        only: tuple[str, str] | None = None,
+        overwrite: bool = False,
+        dry_run: bool = False,
+    ) -> tuple[list[Attached], list[int]]:
+        """Write truths and rewards into rows and sums, in one transaction; see services.evidence.late.attach.
+
+        Args:
+            found: each puid at most once; a few thousand at a time, because nobody else writes meanwhile.
+            price: the reward of (truth, prediction, spec of the replay or None).
+            only: (namespace, deployment) whose predictions may be changed; puids of others count as unknown.
+            overwrite: replace what is there and differs, and record what it was.
+            dry_run: say what would happen, and change nothing.
+
+        Returns:
+            The fates in the order of `found`, and the ids of the outcomes whose arm should get the reward as feedback.
+        """
+        with write(self._database) as connection:
+            done = attach(connection, found, price, who=who, why=why, only=only, overwrite=overwrite)
+            if dry_run:
+                connection.rollback()
+        return done
+
+    def unfed(
+        self, *, ids: Iterable[int] | None = None, only: tuple[str, str] | None = None, after: int = 0, limit: int = 500
+    ) -> list[Unfed]:
+        """Rewards that have not reached their arm's counter, by id, from the one after `after` on."""
+        with connect(self._database) as connection:
+            return unfed(connection, ids=ids, only=only, after=after, limit=limit)
+
+    def fed(self, results: Mapping[int, str]) -> None:
+        """Note by outcome id that a reward reached its arm's counter (""), or the words of why it did not."""
+        with write(self._database) as connection:
+            fed(connection, results)

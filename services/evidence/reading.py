@@ -214,6 +214,11 @@ def top_rewards(
     outside = sa.or_(sa.false(), *cut)
     whole = query.where(sa.not_(outside)).order_by(blocks.c.reward_largest.desc(), blocks.c.id).limit(limit)
     opened = {*connection.execute(whole).scalars(), *connection.execute(query.where(outside)).scalars()}
-    rows = (row for rows in block_rows(connection, sorted(opened)).values() for row in rows)
-    found = np.array([r["reward"] for r in rows if r["reward"] is not None and scope.holds(r["at"])], dtype=np.float64)
-    return found[np.argsort(-np.abs(found), kind="stable")][:limit]
+    found: list[float] = []
+    for some in chunks(sorted(opened), ASKED_AT_ONCE):
+        rewards = sa.select(outcomes.c.reward, outcomes.c.at).where(
+            outcomes.c.block.in_(some), outcomes.c.reward.is_not(None)
+        )
+        found += [reward for reward, at in connection.execute(rewards) if scope.holds(at)]
+    values = np.array(found, dtype=np.float64)
+    return values[np.argsort(-np.abs(values), kind="stable")][:limit]

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from services.domain import PAIRED, Outcome, OutcomeStatus
+from services.domain import LATENCY_EDGES_MS, PAIRED, Outcome, OutcomeStatus
 from services.evidence.store import EvidenceStore
 from services.stats.sums import Sums
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+FAILED: dict[str, Any] = {
+    "status": OutcomeStatus.PREDICTION_FAILED,
+    "reward": None,
+    "prediction": None,
+    "error": "no",
+}
 
 
 def outcome(row: int, predictor: str = "a", replay: int | None = 1, **values: Any) -> Outcome:
@@ -64,3 +72,65 @@ def agrees(sums: Sums, values: Sequence[float]) -> bool:
         and np.isclose(sums.squares, (x**2).sum(), rtol=1e-12, atol=1e-9)
         and (sums.largest is None if largest is None else np.isclose(sums.largest or np.nan, largest) or largest == 0)
     )
+
+
+def check_sums(store: EvidenceStore, predictor: str) -> None:
+    """The sums of one arm are those of its rows, computed from the rows that the store gives back."""
+    rows = [o for o in store.outcomes("seldon", "wine", limit=10**6) if o.predictor == predictor]
+    found = [b for b in store.ledger.blocks("seldon", "wine") if b.predictor == predictor]
+    answered = [o for o in rows if o.status is not OutcomeStatus.PREDICTION_FAILED]
+    numbers = [o for o in answered if isinstance(o.truth, int | float) and isinstance(o.prediction, int | float)]
+    assert sum(b.sent for b in found) == len(rows)
+    assert sum(b.failed for b in found) == len(rows) - len(answered)
+    assert sum(b.feedback_failed for b in found) == sum(o.status is OutcomeStatus.FEEDBACK_FAILED for o in rows)
+    expected: dict[str, list[float]] = {
+        "reward": [o.reward for o in answered if o.reward is not None],
+        "squared_error": [(o.truth - o.prediction) ** 2 for o in numbers],  # type: ignore[operator]
+        "absolute_error": [abs(o.truth - o.prediction) for o in numbers],  # type: ignore[operator]
+        "hits": [float(o.truth == o.prediction) for o in answered if o.truth is not None],
+        "latency_ms": [o.latency_ms for o in answered],
+    }
+    for name, values in expected.items():
+        assert agrees(total([getattr(b, name) for b in found]), values), name
+    edges = [-np.inf, *LATENCY_EDGES_MS, np.inf]
+    counted = [sum(low < ms <= high for ms in expected["latency_ms"]) for low, high in pairwise(edges)]
+    assert [sum(column) for column in zip(*(b.latency_counts for b in found), strict=True)] == counted
+
+
+def check_pairs(store: EvidenceStore) -> int:
+    """The sums of pairs are those of the rows that both arms answered; returns how many pairs there are."""
+    rows = [o for o in store.outcomes("seldon", "wine", limit=10**6) if o.paired]
+    halves = {(o.predictor, o.pass_, o.row): o for o in rows if o.status is not OutcomeStatus.PREDICTION_FAILED}
+    pairs = [(o, halves["b", p, r]) for (arm, p, r), o in halves.items() if arm == "a" and ("b", p, r) in halves]
+    found = store.ledger.pair_blocks("seldon", "wine")
+    rewards = [b.reward - a.reward for a, b in pairs if a.reward is not None and b.reward is not None]
+    numbers = [pair for pair in pairs if all(isinstance(v, int | float) for o in pair for v in (o.truth, o.prediction))]
+    squared = [(b.truth - b.prediction) ** 2 - (a.truth - a.prediction) ** 2 for a, b in numbers]  # type: ignore[operator]
+    hits = [(b.truth == b.prediction) - (a.truth == a.prediction) for a, b in pairs if None not in (a.truth, b.truth)]
+    expected = {"reward": rewards, "squared_error": squared, "hits": hits}
+    expected["latency_ms"] = [b.latency_ms - a.latency_ms for a, b in pairs]
+    for name, values in expected.items():
+        assert agrees(total([getattr(block, name) for block in found]), values), name
+    assert sum(block.n for block in found) == len(pairs)
+    assert sum(block.agree for block in found) == sum(a.prediction == b.prediction for a, b in pairs)
+    return len(pairs)
+
+
+def some_outcomes(rows: range, seed: int, make: Callable[..., Outcome] = outcome, arms: str = "ab") -> list[Outcome]:
+    """Outcomes of every kind."""
+    chance = random.Random(seed)
+    kinds: list[dict[str, object]] = [
+        {},
+        {"status": OutcomeStatus.FEEDBACK_FAILED, "error": "no"},
+        FAILED,
+        {"truth": None, "reward": None},
+        {"prediction": 6},
+        {"prediction": "white", "truth": "red", "reward": 0.0},
+    ]
+    return [
+        make(row, arm, latency_ms=chance.choice([1, 1.5, 7, 4000, 9000]), **(
+            {"reward": chance.random(), "prediction": chance.gauss(5, 1)} | chance.choice(kinds)
+        ))
+        for row in rows
+        for arm in (arms if make is paired else chance.choice(arms))
+    ]  # fmt: skip

@@ -1,0 +1,160 @@
+"""Truths and rewards that arrive after their predictions: into the rows and into the sums, in one transaction.
+
+What a row did not have is added to its sums; where a value is replaced, the sums of its block are made anew from the
+rows, because a sum of squares from which something is taken away is no longer exact.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.domain import OutcomeStatus
+from services.domain.values import same, single
+from services.errors import InvalidPayload
+from services.evidence.amending import NOT_SENT_YET, Changes
+from services.evidence.blocks import Row
+from services.evidence.door import plain
+from services.evidence.recording import ASKED_AT_ONCE, chunks, lock_replays
+from services.evidence.schema import outcomes, replays
+
+Price = Callable[[object, object, Mapping[str, Any] | None], float | None]
+"""The reward of (truth, prediction, spec of the replay); None if there is no formula. Raises InvalidPayload."""
+
+
+@dataclass(frozen=True, slots=True)
+class LateTruth:
+    """What became known of one prediction. `line` is where it was written; a `truth` or `reward` of None is unknown."""
+
+    puid: str
+    truth: object = None
+    reward: float | None = None
+    line: int = 0
+
+
+class Fate(StrEnum):
+    """What became of a late truth."""
+
+    ATTACHED = "attached"
+    REPLACED = "replaced"
+    KEPT = "kept"  # it was there before: the same, or another that was not to be replaced
+    UNKNOWN = "unknown"  # no prediction has this puid
+    UNANSWERED = "unanswered"  # the request failed, so there is no prediction
+    BAD = "bad"  # the truth is nothing that the reward can be computed from
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """One late truth and its fate; `words` says what was wrong. `outcomes` are the ids of rows that were changed."""
+
+    late: LateTruth
+    fate: Fate
+    words: str = ""
+
+
+def attach(
+    connection: sa.Connection,
+    found: Sequence[LateTruth],
+    price: Price,
+    *,
+    who: str,
+    why: str = "",
+    only: tuple[str, str] | None = None,
+    overwrite: bool = False,
+) -> tuple[list[Attached], list[int]]:
+    """Write what is new, and with `overwrite` what is different; each puid at most once in `found`.
+
+    The connection must hold the write lock. Returns the fates, in the order of `found`, and the ids of the outcomes
+    whose reward the arm's counter should now get: they are FEEDBACK_FAILED until `fed` says otherwise.
+    """
+    rows = _rows(connection, [late.puid for late in found], only)
+    specs = _specs(connection, {row["replay"] for group in rows.values() for row in group})
+    fates, changes = [], Changes(connection)
+    for late in found:
+        if not rows[late.puid]:
+            fates.append(Attached(late, Fate.UNKNOWN))
+            continue
+        fate, words = Fate.KEPT, ""
+        for row in rows[late.puid]:
+            if row["status"] == OutcomeStatus.PREDICTION_FAILED.value:
+                fate = Fate.UNANSWERED
+                continue
+            try:
+                after = _amended(row, late, price, specs.get(row["replay"]), overwrite)
+            except InvalidPayload as error:
+                fate, words = Fate.BAD, str(error)
+                break
+            if after is not None:
+                replaced = _differs(row["truth"], after["truth"]) or _differs(row["reward"], after["reward"])
+                fate = Fate.REPLACED if replaced else Fate.ATTACHED
+                changes.add(row, after, replaced)
+        fates.append(Attached(late, fate, words))
+    changes.write(who, why)
+    return fates, changes.to_feed
+
+
+def _amended(
+    row: Row, late: LateTruth, price: Price, spec: Mapping[str, Any] | None, overwrite: bool
+) -> dict[str, Any] | None:
+    """The row with what became known, or None if nothing changes."""
+    truth_given, reward_given = plain(late.truth), late.reward
+    contradicts = (truth_given is not None and _differs(row["truth"], truth_given)) or (
+        reward_given is not None and _differs(row["reward"], reward_given)
+    )
+    if contradicts and not overwrite:
+        return None
+    truth = row["truth"] if truth_given is None else truth_given
+    reward = row["reward"] if reward_given is None else float(reward_given)
+    if reward_given is None and truth_given is not None and (row["reward"] is None or overwrite):
+        priced = price(truth, row["prediction"], spec)
+        reward = reward if priced is None else priced
+    if reward == row["reward"] and (truth_given is None or (row["truth"] is not None and not contradicts)):
+        return None
+    after = {**row, "truth": truth, "reward": reward}
+    if _wants_feedback(row, reward):
+        after |= {"status": OutcomeStatus.FEEDBACK_FAILED.value, "error": NOT_SENT_YET}
+    return after
+
+
+def _wants_feedback(row: Row, reward: float | None) -> bool:
+    """Whether the arm's counter lacks this reward: a counter only grows, and counts what the split divided."""
+    if reward is None or reward < 0 or row["arm"] or not row["predictor"]:
+        return False
+    return row["reward"] is None or row["status"] == OutcomeStatus.FEEDBACK_FAILED.value
+
+
+def _differs(before: object, after: object) -> bool:
+    """Whether something was there before, and is something else now."""
+    return before is not None and not same(single(before), single(after))
+
+
+def _rows(
+    connection: sa.Connection, puids: Sequence[str], only: tuple[str, str] | None
+) -> defaultdict[str, list[dict[str, Any]]]:
+    """The outcomes with these puids; their replays are locked first, as whoever records outcomes does."""
+    for some in chunks(puids, ASKED_AT_ONCE):
+        lock_replays(
+            connection, connection.execute(_with(sa.select(outcomes.c.replay).distinct(), some, only)).scalars()
+        )
+    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for some in chunks(puids, ASKED_AT_ONCE):
+        query = _with(sa.select(outcomes), some, only).order_by(outcomes.c.id).with_for_update()
+        for row in connection.execute(query).mappings():
+            found[row["puid"]].append(dict(row))
+    return found
+
+
+def _with(query: sa.Select[Any], puids: Sequence[str], only: tuple[str, str] | None) -> sa.Select[Any]:
+    query = query.where(outcomes.c.puid.in_(puids))
+    return query if only is None else query.where(outcomes.c.namespace == only[0], outcomes.c.deployment == only[1])
+
+
+def _specs(connection: sa.Connection, numbers: Iterable[int | None]) -> dict[int, Mapping[str, Any]]:
+    wanted = [number for number in numbers if number is not None]
+    query = sa.select(replays.c.id, replays.c.spec).where(replays.c.id.in_(wanted))
+    return {row.id: row.spec for row in connection.execute(query)} if wanted else {}

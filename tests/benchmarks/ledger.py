@@ -1,0 +1,116 @@
+"""The ledger with a million outcomes: how fast they go in, how big they are, how fast the sums come out."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+from services.domain import PAIRED, Outcome, OutcomeStatus
+from services.evidence.database import open_database
+from services.evidence.store import EvidenceStore
+from tests.benchmarks.report import Line
+
+OUTCOMES = 1_000_000
+BATCH = 480
+"""What a replay of 1,600 rows a second hands over every 0.3 seconds."""
+
+FASTEST_REPLAY = 1_600
+READS = 5
+START = datetime(2026, 1, 1, tzinfo=UTC)
+HALF = OUTCOMES // 2
+
+
+def measure(folder: Path) -> list[Line]:
+    """Half of the outcomes came through the split, half from a paired replay: 250,000 pairs."""
+    path = folder / "ledger.db"
+    database = open_database(f"sqlite:///{path}")
+    store = EvidenceStore(database)
+    live = store.replays.add("seldon", "wine", {"mode": "live"}, HALF, "done", "bench").id
+    paired = store.replays.add("seldon", "wine", {"mode": "paired", "arms": ["a", "b"]}, HALF // 2, "done", "bench").id
+    live_per_s, live_worst = _fill(store, _live(live))
+    paired_per_s, paired_worst = _fill(store, _paired(paired))
+    with database.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    size_mib = path.stat().st_size / 2**20
+    blocks, block_s = _timed(lambda: store.ledger.blocks("seldon", "wine"))
+    pairs, pair_s = _timed(lambda: store.ledger.pair_blocks("seldon", "wine"))
+    window = {"since": START + timedelta(seconds=1000), "until": START + timedelta(seconds=9000)}
+    _, window_s = _timed(lambda: store.ledger.blocks("seldon", "wine", **window))
+    _, widest_s = _timed(lambda: store.ledger.largest_disagreements([paired], limit=10))
+    _, tail_s = _timed(lambda: store.ledger.top_rewards("seldon", "wine", "b"))
+    whole = sum(b.sent for b in blocks) == OUTCOMES and sum(p.n for p in pairs) == HALF // 2
+    database.dispose()
+    read_s = block_s + pair_s
+    return [
+        _speed("outcomes/s into the ledger, a live replay's batches", live_per_s, live_worst, FASTEST_REPLAY),
+        _speed("outcomes/s into the ledger, a paired replay's batches", paired_per_s, paired_worst, 2 * FASTEST_REPLAY),
+        Line("file of 1,000,000 outcomes", f"{size_mib:,.0f} MiB ({size_mib * 2**20 / OUTCOMES:,.0f} B each)"),
+        Line("rows and sums agree after that", "yes" if whole else "no", "", "", "yes", whole),
+        Line(
+            f"all sums of 1,000,000 outcomes ({len(blocks):,} blocks, {len(pairs):,} pair blocks)",
+            f"{read_s * 1000:,.0f} ms",
+            promised="under 1 s",
+            ok=read_s < 1,
+        ),
+        Line("sums of a stretch of time that cuts blocks", f"{window_s * 1000:,.0f} ms"),
+        Line("ten largest disagreements of 250,000 pairs", f"{widest_s * 1000:,.0f} ms"),
+        Line("two hundred largest rewards of an arm", f"{tail_s * 1000:,.0f} ms"),
+    ]
+
+
+def _speed(measure: str, per_s: float, worst_s: float, needed: float) -> Line:
+    return Line(
+        f"{measure} (slowest batch {worst_s * 1000:,.0f} ms)",
+        f"{per_s:,.0f}",
+        "fastest replay",
+        f"{per_s / needed:.1f}x",
+        f"{needed:,}",
+        per_s > needed,
+    )
+
+
+def _fill(store: EvidenceStore, outcomes: Iterator[Outcome]) -> tuple[float, float]:
+    """Outcomes per second of recording alone, and the seconds of the slowest batch."""
+    spent, worst, recorded = 0.0, 0.0, 0
+    while batch := [outcome for _, outcome in zip(range(BATCH), outcomes, strict=False)]:
+        began = time.perf_counter()
+        recorded += store.record_outcomes(batch)
+        took = time.perf_counter() - began
+        spent, worst = spent + took, max(worst, took)
+    return recorded / spent, worst
+
+
+def _live(replay: int) -> Iterator[Outcome]:
+    chance = random.Random(1)
+    for row in range(HALF):
+        yield _outcome(replay, row, "a" if chance.random() < 0.8 else "b", "a=80,b=20", chance)
+
+
+def _paired(replay: int) -> Iterator[Outcome]:
+    chance = random.Random(2)
+    for row in range(HALF // 2):
+        for arm in "ab":
+            yield _outcome(replay, row, arm, PAIRED, chance)
+
+
+def _outcome(replay: int, row: int, arm: str, segment: str, chance: random.Random) -> Outcome:
+    truth, prediction = chance.randint(3, 9), chance.gauss(5.8, 0.6)
+    return Outcome(
+        f"r{replay}-0-{row}-{arm}", "seldon", "wine", arm, segment, replay, row, prediction, truth,
+        1 / (1 + (truth - prediction) ** 2), chance.lognormvariate(1, 1), OutcomeStatus.OK,
+        START + timedelta(seconds=row / FASTEST_REPLAY * 60), digest="0123456789abcdef", paired=segment == PAIRED,
+    )  # fmt: skip
+
+
+def _timed(read: Callable[[], list]) -> tuple[list, float]:  # type: ignore[type-arg]
+    """The answer, and the median seconds it took."""
+    took = []
+    for _ in range(READS):
+        began = time.perf_counter()
+        answer = read()
+        took.append(time.perf_counter() - began)
+    return answer, median(took)
