@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.decisions.service import Decisions, open_decisions
 from services.deployments.engine import Engine
 from services.deployments.local import LocalEngine
 from services.errors import Unavailable, without_secrets
@@ -42,6 +43,7 @@ class Services:
     metrics: MetricsReader
     store: EvidenceStore
     verdicts: Verdicts
+    decisions: Decisions
     health: HealthChecks
 
 
@@ -58,11 +60,12 @@ def build_services(settings: Settings) -> Services:
     runs = RunCatalogue(settings.tracking_uri)
     models = ModelCatalogue(settings.tracking_uri)
     metrics = MetricsReader(settings.prometheus_address, settings.scrape_interval_s)
+    operations = Operations(engine, store)
     verdicts = Verdicts(Sources(store, engine, metrics, models, runs, settings))
     return Services(
         settings=settings,
         engine=engine,
-        operations=Operations(engine, store),
+        operations=operations,
         runs=runs,
         models=models,
         training=TrainingJobs(database, queue, settings),
@@ -71,6 +74,7 @@ def build_services(settings: Settings) -> Services:
         metrics=metrics,
         store=store,
         verdicts=verdicts,
+        decisions=open_decisions(settings, engine, operations, store),
         health=HealthChecks(
             {
                 "MLflow": runs.ping,

@@ -7,6 +7,7 @@ import logging
 import click
 
 from app.cli.changes import delete, events, history, logs, undo
+from app.cli.decide import decisions, end_test, keep, promote, undo_decision
 from app.cli.demo import demo
 from app.cli.deployments import deploy
 from app.cli.group import DecantGroup
@@ -45,6 +46,11 @@ for command in (
     predict,
     replay,
     monitor,
+    promote,
+    keep,
+    end_test,
+    undo_decision,
+    decisions,
     history,
     undo,
     delete,

@@ -145,9 +145,9 @@ STEPS: dict[str, Step] = {
     "deployment": begin,
     "version": register,
     "alias": point_alias,
+    "test": end_test,  # only now: a decision that had to be taken back leaves the test running
     "version tags": tag_versions,
     "run tags": tag_runs,
     "artifacts": log_artifacts,
-    "test": end_test,
     "takeover": finish,
 }

@@ -25,11 +25,17 @@ from services.decisions.model import Decision, Kind, State, obstacles
 from services.decisions.plan import Plan, Progress
 from services.decisions.planning import consequences, make_plan
 from services.decisions.world import World, changed_by, text_of
+from services.deployments.engine import Engine
 from services.domain import ChangeNote
 from services.errors import Conflict, DecantError, InvalidInput, NotFound
 from services.evidence.decision_table import DecisionRecord, DecisionTable
+from services.evidence.store import EvidenceStore
+from services.operations import Operations
 from services.runtime.files import write_atomically
+from services.settings import Settings
+from services.tracking.registry import Registry
 from services.verdict.model import Assessment
+from services.verdict.report import render_report
 
 log = logging.getLogger(__name__)
 
@@ -208,6 +214,14 @@ class Decisions:
         """One process at a time for each deployment; the kernel frees the lock of one that is killed."""
         self._world.reports.mkdir(parents=True, exist_ok=True)
         return FileLock(self._world.reports / f"{namespace}.{name}.lock", timeout=timeout_s)
+
+
+def open_decisions(settings: Settings, engine: Engine, operations: Operations, store: EvidenceStore) -> Decisions:
+    """Decisions with MLflow as the settings say and the usual report. Connects to nothing."""
+    world = World(
+        engine, operations, Registry(settings.tracking_uri), store.tests, store, settings.paths.root / "decisions"
+    )
+    return Decisions(store.decisions, world, render_report)
 
 
 def decision_of(record: DecisionRecord) -> Decision:

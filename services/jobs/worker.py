@@ -1,5 +1,7 @@
 """The worker process: takes trainings and replays from the queue and runs them. `python -m services.jobs.worker`.
 
+Beside that it goes on with decisions that were interrupted or that wait for a part.
+
 It may be killed at any time. At start it forgets the messages in the queue and asks the store what is unfinished, which
 also finds the jobs whose message never arrived.
 """
@@ -17,6 +19,7 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
+from services.decisions.service import Decisions
 from services.errors import AlreadyRunning, DecantError, Unavailable
 from services.jobs.queue import JobKind, JobQueue, open_queue
 from services.runtime.controller.status import beat, heartbeat_path
@@ -27,6 +30,7 @@ log = logging.getLogger(__name__)
 
 THREADS = 4
 HEARTBEAT_S = 2.0
+SETTLE_S = 3.0
 STOP_TIMEOUT_S = 8.0
 FIRST_POLL_S, LONGEST_POLL_S = 0.05, 0.25
 """How often an idle thread looks at the queue: soon after work, rarely enough to cost nothing when idle."""
@@ -104,6 +108,19 @@ def _keep_watch(settings: Settings, queue: JobQueue, jobs: Mapping[JobKind, Jobs
             log.warning("cannot look for forgotten jobs: %s", error)
 
 
+def keep_settling(decisions: Decisions, stop: threading.Event) -> None:
+    """Go on with decisions that something interrupted or that wait for a part, until `stop` is set."""
+    while True:
+        try:
+            decisions.settle()
+        except Unavailable as error:
+            log.warning("cannot look for unfinished decisions: %s", error)
+        except Exception:  # the last line of defence: one decision that breaks must not end the care for all others
+            log.exception("settling decisions failed")
+        if stop.wait(SETTLE_S):
+            return
+
+
 def _holder(settings: Settings) -> int:
     """The process of the worker that runs, by its own sign of life; 0 if it has given none yet."""
     try:
@@ -121,7 +138,10 @@ def main() -> int:
         settings = load_settings()
         services = build_services(settings)
         jobs: dict[JobKind, Jobs] = {JobKind.TRAINING: services.training, JobKind.REPLAY: services.replays}
-        work(settings, open_queue(settings), jobs, threading.Event())
+        stop = threading.Event()
+        # A thread of its own: no decision waits for a replay, and no sign of life for a silent MLflow.
+        threading.Thread(target=keep_settling, args=(services.decisions, stop), daemon=True, name="decisions").start()
+        work(settings, open_queue(settings), jobs, stop)
     except DecantError as error:
         log.error("%s", error)
         return error.exit_code

@@ -18,6 +18,7 @@ from services.evidence.store import EvidenceStore
 from services.operations import Operations
 from services.tracking.registry import Registry
 from services.verdict.model import Assessment
+from services.verdict.report import render_report
 from services.verdict.rule import ABTest, Rule
 from tests.support import verdicts
 from tests.support.memory_engine import MemoryEngine
@@ -44,11 +45,6 @@ class FileEngine(MemoryEngine):
         return status
 
 
-def report(assessment: Assessment) -> str:
-    """Stands for the rendered report, which has tests of its own."""
-    return f"<html><body>{assessment.headline}</body></html>"
-
-
 @dataclass
 class Desk:
     """Everything a decision touches."""
@@ -70,7 +66,7 @@ class Desk:
         engine, store, registry = FileEngine(folder / "engine.pickle"), EvidenceStore(database), Registry(tracking_uri)
         operations = Operations(engine, store)
         world = World(engine, operations, registry, store.tests, store, folder / "decisions")
-        decisions = Decisions(store.decisions, world, report)
+        decisions = Decisions(store.decisions, world, render_report)
         return cls(folder, tracking_uri, database, engine, store, operations, registry, world, decisions)
 
     @property
