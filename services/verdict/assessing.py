@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from services.deployments.engine import Engine
 from services.deployments.manifest import from_yaml
 from services.domain import Change, Split
+from services.domain.text import count
 from services.errors import DecantError
 from services.evidence.replay_table import ReplayRecord
 from services.evidence.store import EvidenceStore
@@ -39,6 +40,7 @@ from services.verdict.rule import ABTest
 from services.verdict.slicing import find_slices
 from services.verdict.table import metric_rows
 from services.verdict.traffic import arm_tail, counters_strand, counters_tail, ledger_strand
+from services.verdict.words import SOURCES, UNITS
 
 MOST_REPLAYS = 1000
 MOST_CHANGES = 1000
@@ -227,8 +229,10 @@ class Assessing:
                 planned, alpha = self._rule.planned_live, self._rule.alpha
                 gap = gates.missing_feedback(sent[0], rewarded[0], sent[1], rewarded[1], planned=planned, alpha=alpha)
                 rates = rewarded[0] / sent[0], rewarded[1] / sent[1]
-        passed = [f"{s.source.value}, {s.n:,} {_unit(s)}" for s in strands if s.interval is not None]
-        missing = [f"{s.source.value}: {s.withheld.rstrip('.')}" for s in strands if s.interval is None and not tails]
+        # A reward that cannot be averaged is another question than whether there is enough of it.
+        there = [s for s in strands if s.interval is not None or (tails and min(s.n_a, s.n_b) >= gates.REWARDS)]
+        passed = [f"{SOURCES[s.source]}, {count(s.n)} {UNITS[s.source]}" for s in there]
+        missing = [f"{SOURCES[s.source]}: {s.withheld.rstrip('.')}" for s in strands if s not in there]
         booked = [checks.Booked(arm.reward.n, arm.reward.total) for arm in (a, b)]
         return (
             checks.attribution(booked, counted),
@@ -281,7 +285,3 @@ def _split_of(text: str) -> Split | None:
         return None
     split = read_split(text)
     return split if split is not None else from_yaml(text).split
-
-
-def _unit(strand: Strand) -> str:
-    return "rows" if strand.agreement is not None else "rewards"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.domain.text import count, number, percent
+from services.stats import gates
 from services.stats.difference import Difference
 from services.stats.srm import AMBER, RED, SrmResult
 from services.traffic.rewards import Reward
@@ -114,7 +115,7 @@ def reward(used: Reward, tails: Sequence[str], rewards: int) -> Check:
     key, title = "reward", "Reward well-behaved"
     advice = "Use a bounded reward, such as 1/(1 + error²), in a new test."
     if tails:
-        return Check(key, title, Light.RED, tails[0], advice)
+        return Check(key, title, Light.RED, tails[0].removesuffix(gates.ADVICE).strip(), advice)
     if used.warning:
         words = f"“{used.label}” has no mean: its average says how much traffic an arm got, not how good it is."
         return Check(key, title, Light.RED, words, advice)
