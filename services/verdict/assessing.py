@@ -39,12 +39,12 @@ from services.verdict.rows import by_training, replay_rows
 from services.verdict.rule import ABTest
 from services.verdict.slicing import find_slices
 from services.verdict.table import metric_rows
-from services.verdict.traffic import arm_tail, counters_strand, counters_tail, ledger_strand
+from services.verdict.traffic import arm_tail, bound_of, counters_strand, counters_tail, ledger_strand
 from services.verdict.words import SOURCES, UNITS
 
 MOST_REPLAYS = 1000
 MOST_CHANGES = 1000
-MOST_TOP_REWARDS = 2000
+MOST_SEARCHED = 50_000
 SHOWN_MARKS = 200
 SHOWN_DISAGREEMENTS = 10
 STILL_S = 30.0
@@ -183,10 +183,14 @@ class Assessing:
         )
 
     def _top_rewards(self, arm: str, sums: ArmSums, paired: bool) -> NDArray[np.float64]:
+        """The largest rewards of an arm; none where the reward is bounded or they would have to be sought among too
+        many."""
+        if bound_of(self._rule.reward) is not None or sums.reward.n > MOST_SEARCHED:
+            return np.array([])
         return self._store.ledger.top_rewards(
             *self._where,
             arm,
-            limit=min(MOST_TOP_REWARDS, int(sums.reward.n * gates.HILL_TOP) + 1),
+            limit=int(sums.reward.n * gates.HILL_TOP) + 1,
             since=self._test.started_at,
             until=self._test.ended_at,
             paired=paired,
