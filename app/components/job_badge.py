@@ -1,4 +1,4 @@
-"""The state of a background job as a badge: the same five on every page."""
+"""The state of a background job as a badge: the same on every page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from services.jobs.states import JobState
 LOOKS: dict[JobState, tuple[Literal["gray", "blue", "green", "orange", "red"], str]] = {
     JobState.QUEUED: ("gray", ":material/schedule:"),
     JobState.RUNNING: ("blue", ":material/autorenew:"),
+    JobState.PAUSED: ("orange", ":material/pause_circle:"),
     JobState.DONE: ("green", ":material/check:"),
     JobState.CANCELLED: ("orange", ":material/block:"),
     JobState.FAILED: ("red", ":material/error:"),

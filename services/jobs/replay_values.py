@@ -9,14 +9,14 @@ from typing import Any
 from services.evidence.replay_table import ReplayRecord
 from services.evidence.store import ArmLedger
 from services.jobs.states import JobState
-from services.traffic.replay import ArmCounters, Progress, ReplayMode, ReplaySpec
+from services.traffic.replay import SENDER_BUSY, ArmCounters, Progress, ReplayMode, ReplaySpec
 from services.traffic.rewards import Reward
 
 
 @dataclass(frozen=True)
 class Replay:
     """A replay as people see it. `errors` are the last few; `rows_per_s` covers the last seconds while it runs and
-    the whole run once it ended."""
+    the whole run once it ended, and so does `busy`, the share of a processor core that the sending took."""
 
     id: int
     spec: ReplaySpec
@@ -32,6 +32,18 @@ class Replay:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    busy: float = 0.0
+
+    @property
+    def bottleneck(self) -> str:
+        """Says so when the sender was what limited the pace; empty when it was not."""
+        rate = self.spec.rate
+        if self.busy < SENDER_BUSY or (rate is not None and self.rows_per_s > 0.9 * rate):
+            return ""
+        return (
+            f"The sender itself is the bottleneck: the worker takes {self.busy:.0%} of a processor core, which is all "
+            "that Python can use. The arms could answer more, and their latencies here include the sender's own delay."
+        )
 
     @property
     def progress(self) -> float:
@@ -50,18 +62,30 @@ def spec_to_json(spec: ReplaySpec) -> dict[str, Any]:
     return {
         **asdict(spec),
         "mode": str(spec.mode),
+        "arms": list(spec.arms),
         "reward": spec.reward.to_json(),
     }
 
 
 def spec_from_json(stored: dict[str, Any]) -> ReplaySpec:
+    """The spec of a stored replay, however old."""
     values = {key: value for key, value in stored.items() if key != "digest"}
-    return ReplaySpec(**{**values, "mode": ReplayMode(values["mode"]), "reward": Reward.from_json(values["reward"])})
+    values["mode"] = ReplayMode(values["mode"])
+    values["reward"] = Reward.from_json(values["reward"])
+    values["arms"] = tuple(values.get("arms", ()))
+    # A shuffle once meant: shuffle the file, then take the rows. That is now a random sample, sent shuffled.
+    values.setdefault("sample_seed", values.get("shuffle_seed"))
+    return ReplaySpec(**values)
 
 
 def progress_to_json(progress: Progress) -> dict[str, Any]:
     arms = [asdict(arm) for arm in progress.arms]
-    return {"arms": arms, "rows_per_s": progress.rows_per_s, "errors": list(progress.errors)}
+    return {
+        "arms": arms,
+        "rows_per_s": progress.rows_per_s,
+        "errors": list(progress.errors),
+        "busy": progress.busy,
+    }
 
 
 def counters_of(arm: ArmLedger) -> ArmCounters:
@@ -92,4 +116,5 @@ def replay_of(record: ReplayRecord) -> Replay:
         created_at=record.created_at,
         started_at=record.started_at,
         finished_at=record.finished_at,
+        busy=float(record.counters.get("busy", 0.0)),
     )

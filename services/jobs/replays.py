@@ -15,45 +15,38 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from services.deployments.engine import Engine
-from services.domain import Endpoint, Outcome
-from services.errors import DecantError, InvalidInput, InvalidPayload
+from services.domain import Deployment
+from services.errors import DecantError, InvalidInput
 from services.evidence.replay_table import ReplayRecord
 from services.evidence.store import EvidenceStore
+from services.jobs.previews import preview_replay
 from services.jobs.queue import JobQueue, enqueue_replay
-from services.jobs.replay_values import (
-    Replay,
-    counters_of,
-    progress_to_json,
-    replay_of,
-    spec_from_json,
-    spec_to_json,
-)
+from services.jobs.replay_run import Hooks, ledger_progress, make_plan
+from services.jobs.replay_values import Replay, progress_to_json, replay_of, spec_to_json
 from services.jobs.states import JobState
-from services.operations import split_text
 from services.settings import Settings
-from services.traffic.datasets import Dataset, load_dataset
-from services.traffic.replay import Progress, ReplayPlan, ReplayRow, ReplaySpec, StopSignal
+from services.traffic.datasets import load_dataset
+from services.traffic.order import chosen_rows
+from services.traffic.preview import Preview
+from services.traffic.replay import Progress, ReplayMode, ReplaySpec, StopSignal
 from services.traffic.replayer import run_replay
+from services.traffic.reward_check import check_reward
 from services.traffic.sending import PATIENCE_S
 
 __all__ = ["Replay", "ReplayJobs"]
 
 log = logging.getLogger(__name__)
 
-CANCEL_GRACE_S = 0.4
-"""Rows under way at a cancel may finish for this long; with the time to notice it, under a second in all."""
-
 STOP_GRACE_S = 3.0
 """The same when the worker is told to stop: longer, because a row given up here is sent again later."""
 
 _LIVE_STATES = (JobState.QUEUED, JobState.RUNNING)
+_ENDED_EARLY = (JobState.PAUSED, JobState.CANCELLED, JobState.FAILED)
 
 
 class ReplayJobs:
-    """Submits, shows, cancels and (in the worker) runs replays. Thread-safe."""
+    """Submits, shows, pauses, cancels and (in the worker) runs replays. Thread-safe."""
 
     def __init__(
         self,
@@ -70,23 +63,30 @@ class ReplayJobs:
         self._halting = False
 
     def submit(self, spec: ReplaySpec, *, who: str) -> Replay:
-        """Check everything that can be checked, then queue it.
+        """Check everything that can be checked, then queue it. A paired replay that names no arms gets the first two.
 
         Raises InvalidInput, NotFound (deployment, predictor, dataset) and Unavailable.
         """
-        spec = spec.validated()
         status = self._engine.get(spec.namespace, spec.deployment)
-        if spec.predictor:
-            status.deployment.predictor(spec.predictor)
+        if spec.mode == ReplayMode.PAIRED and not spec.arms:
+            spec = replace(spec, arms=default_arms(status.deployment))
+        spec = spec.validated()
+        for predictor in (*spec.arms, *filter(None, [spec.predictor])):
+            status.deployment.predictor(predictor)
         dataset = load_dataset(spec.dataset, self._settings.max_upload_mb)
-        _check_reward(spec, dataset)
-        total = len(_order(spec, dataset))
+        dataset.features(spec.target)
+        check_reward(spec.reward, dataset.truths(spec.target))
+        total = len(chosen_rows(spec, dataset.rows)) * spec.passes
         if not total:
             raise InvalidInput(f"{dataset.name} has {dataset.rows} rows: none is left from row {spec.start} on.")
         stored = {**spec_to_json(spec), "digest": dataset.digest}
         record = self._store.replays.add(spec.namespace, spec.deployment, stored, total, JobState.QUEUED.value, who)
         enqueue_replay(self._queue, record.id)
         return replay_of(record)
+
+    def preview(self, spec: ReplaySpec) -> Preview:
+        """What the arms answer to a few of its rows; see `preview_replay`."""
+        return preview_replay(self._engine, self._settings, spec)
 
     def get(self, replay_id: int) -> Replay:
         """Raises NotFound."""
@@ -96,18 +96,26 @@ class ReplayJobs:
         """Newest first."""
         return [replay_of(record) for record in self._store.replays.recent(namespace, deployment, limit)]
 
+    def pause(self, replay_id: int) -> None:
+        """Hold it within about a second, until somebody resumes it, whatever is restarted meanwhile.
+
+        Nothing happens if it is not under way. NotFound.
+        """
+        self._store.replays.get(replay_id)
+        self._move(replay_id, _LIVE_STATES, state=JobState.PAUSED.value)
+
     def cancel(self, replay_id: int) -> None:
         """Stop it within about a second; what was sent stays recorded. Nothing happens if it has ended. NotFound."""
         self._store.replays.get(replay_id)
         now = datetime.now(UTC)
-        if self._move(replay_id, [JobState.QUEUED], state=JobState.CANCELLED.value, finished_at=now):
+        if self._move(replay_id, [JobState.QUEUED, JobState.PAUSED], state=JobState.CANCELLED.value, finished_at=now):
             return
         self._move(replay_id, [JobState.RUNNING], cancel_requested=True)
 
     def resume(self, replay_id: int) -> Replay:
-        """Queue a cancelled or failed replay again: it sends the rows that are not in the ledger. NotFound."""
+        """Queue a paused, cancelled or failed replay again: it sends the rows that are not in the ledger. NotFound."""
         reset = {"state": JobState.QUEUED.value, "cancel_requested": False, "message": "", "finished_at": None}
-        if self._move(replay_id, [JobState.CANCELLED, JobState.FAILED], **reset):
+        if self._move(replay_id, _ENDED_EARLY, **reset):
             enqueue_replay(self._queue, replay_id)
         return self.get(replay_id)
 
@@ -144,41 +152,45 @@ class ReplayJobs:
                 del self._active[replay_id]
 
     def _run(self, record: ReplayRecord, signal: StopSignal) -> None:
-        if JobState(record.state).final:
-            return
         started = {"state": JobState.RUNNING.value, "started_at": record.started_at or datetime.now(UTC)}
         if not self._move(record.id, _LIVE_STATES, **started):
             return
+        before = ledger_progress(self._store, record)
         if record.cancel_requested:  # of a worker that died before it noticed
-            arms = tuple(counters_of(arm) for arm in self._store.arm_ledger(record.id))
-            self._finish(record.id, JobState.CANCELLED, "", Progress(sum(arm.sent for arm in arms), arms, 0.0, ()))
+            self._finish(record.id, JobState.CANCELLED, "", before)
             return
         log.info("replay %d of %s/%s: %d rows", record.id, record.namespace, record.deployment, record.total)
-        hooks = _Hooks(self._store, self._engine, record, signal)
+        hooks = Hooks(self._store, self._engine, record, signal, before)
         state, message = JobState.FAILED, "It ended by an unexpected error; see the worker's log."
         try:
-            plan = self._plan(record)
-            before = [counters_of(arm) for arm in self._store.arm_ledger(record.id)]
-            began = time.monotonic()
-            hooks.latest = Progress(sum(arm.sent for arm in before), tuple(before), 0.0, ())
-            first = hooks.latest.done
-            hooks.latest = asyncio.run(run_replay(plan, hooks, signal, before))
-            pace = (hooks.latest.done - first) / max(time.monotonic() - began, 1e-9)
-            hooks.latest = replace(hooks.latest, rows_per_s=pace)
-            complete = hooks.latest.done >= record.total
+            plan = make_plan(self._store, self._settings, record, self._patience_s)
+            began, cpu = time.monotonic(), time.process_time()
+            latest = asyncio.run(run_replay(plan, hooks, signal, before.arms))
+            took = max(time.monotonic() - began, 1e-9)
+            pace, busy = (latest.done - before.done) / took, (time.process_time() - cpu) / took
+            hooks.latest = replace(latest, rows_per_s=pace, busy=busy)
+            complete = latest.done >= record.total
             state, message = (JobState.DONE if complete else JobState.CANCELLED), ""
         except DecantError as error:
             message = str(error)
         finally:
-            if state is JobState.CANCELLED and not hooks.cancelled:
+            if hooks.paused and state is not JobState.DONE:
+                self._note(record.id, hooks.latest)
+            elif state is JobState.CANCELLED and not hooks.cancelled:
                 log.info("replay %d waits for the next worker", record.id)
             else:
                 self._finish(record.id, state, message, hooks.latest)
 
+    def _note(self, replay_id: int, latest: Progress) -> None:
+        """How far a replay is that was paused and maybe cancelled since: its state is somebody else's to say."""
+        values = {"cursor": latest.done, "counters": progress_to_json(latest)}
+        self._move(replay_id, [JobState.PAUSED, JobState.CANCELLED, JobState.QUEUED], **values)
+        log.info("replay %d: paused after %d rows", replay_id, latest.done)
+
     def _finish(self, replay_id: int, state: JobState, message: str, latest: Progress) -> None:
         self._move(
             replay_id,
-            _LIVE_STATES,
+            (*_LIVE_STATES, JobState.PAUSED) if state is JobState.DONE else _LIVE_STATES,  # paused after its last row
             state=state.value,
             message=message,
             finished_at=datetime.now(UTC),
@@ -187,72 +199,18 @@ class ReplayJobs:
         )
         log.info("replay %d: %s after %d rows %s", replay_id, state, latest.done, message)
 
-    def _plan(self, record: ReplayRecord) -> ReplayPlan:
-        spec = spec_from_json(record.spec)
-        dataset = load_dataset(spec.dataset, self._settings.max_upload_mb)
-        if dataset.digest != record.spec["digest"]:
-            raise InvalidInput(f"{dataset.name} has changed since the replay was asked for.", "Start a new one.")
-        recorded = self._store.recorded_rows(record.id)
-        values, truths = dataset.feature_rows(spec.target), dataset.truths(spec.target)
-        missing = [index for index in _order(spec, dataset) if (0, index) not in recorded]
-        return ReplayPlan(
-            replay=record.id,
-            namespace=spec.namespace,
-            deployment=spec.deployment,
-            names=tuple(dataset.features(spec.target)),
-            rows=[ReplayRow(index, values[index], truths[index]) for index in missing],
-            reward=spec.reward,
-            predictor=spec.predictor,
-            rate=spec.rate,
-            concurrency=spec.concurrency,
-            timeout_s=self._settings.request_timeout_s,
-            patience_s=self._patience_s,
-        )
-
     def _move(self, replay_id: int, origins: Sequence[JobState], **values: Any) -> bool:
         return self._store.replays.move(replay_id, [state.value for state in origins], **values)
 
 
-class _Hooks:
-    """What a running replay asks of the engine and the store."""
+def default_arms(deployment: Deployment) -> tuple[str, ...]:
+    """Champion and challenger where nobody says: the first two predictors that answer requests.
 
-    def __init__(self, store: EvidenceStore, engine: Engine, record: ReplayRecord, signal: StopSignal) -> None:
-        self._store, self._engine, self._record, self._signal = store, engine, record, signal
-        self.latest = Progress(record.cursor, (), 0.0, ())
-        self.cancelled = False
-
-    def endpoint(self, predictor: str | None) -> Endpoint:
-        return self._engine.endpoint(self._record.namespace, self._record.deployment, predictor)
-
-    def segment(self) -> str:
-        status = self._engine.get(self._record.namespace, self._record.deployment)
-        return split_text(status.in_force or status.requested)
-
-    def save(self, outcomes: Sequence[Outcome], progress: Progress) -> None:
-        self._store.record_outcomes(outcomes)
-        self.latest = progress
-        if self._store.replays.progress(self._record.id, progress.done, progress_to_json(progress)):
-            self.cancelled = True
-            self._signal.request(CANCEL_GRACE_S)
-
-
-def _order(spec: ReplaySpec, dataset: Dataset) -> list[int]:
-    """The rows to send, in order: the file's, or shuffled; then `rows` of them from `start` on."""
-    order = np.arange(dataset.rows)
-    if spec.shuffle_seed is not None:
-        order = np.random.default_rng(spec.shuffle_seed).permutation(dataset.rows)
-    end = None if spec.rows is None else spec.start + spec.rows
-    return [int(index) for index in order[spec.start : end]]
-
-
-def _check_reward(spec: ReplaySpec, dataset: Dataset) -> None:
-    """Refuse a reward that no row of the target can earn, before anything is sent."""
-    dataset.features(spec.target)
-    for truth in dataset.truths(spec.target):
-        try:
-            spec.reward(truth, truth)
-        except InvalidPayload as error:
-            raise InvalidInput(
-                f"“{spec.reward.label}” needs numbers, and the target “{spec.target}” holds “{truth}”.",
-                "Use hit or miss for classes.",
-            ) from error
+    Raises InvalidInput if there is only one.
+    """
+    live = [predictor.name for predictor in deployment.predictors if not predictor.shadow]
+    if len(live) < 2:
+        raise InvalidInput(
+            f"{deployment.name} has only one arm, so there is no pair.", "Deploy a second model, or replay to one arm."
+        )
+    return tuple(live[:2])

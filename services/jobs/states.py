@@ -6,10 +6,11 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """Queued and running are left by themselves; the other three are final."""
+    """Queued and running are left by themselves, paused only by a person; the other three are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     DONE = "done"
     CANCELLED = "cancelled"
     FAILED = "failed"

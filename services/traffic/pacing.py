@@ -31,12 +31,12 @@ class Pacer:
 
 
 class RateWindow:
-    """Rows per second over the last WINDOW_S seconds, from samples of a count that only grows."""
+    """Growth per second over the last WINDOW_S seconds, from samples of a count or a clock that only grows."""
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, float]] = deque()
 
-    def add(self, now_s: float, count: int) -> None:
+    def add(self, now_s: float, count: float) -> None:
         self._samples.append((now_s, count))
         while len(self._samples) > 2 and self._samples[1][0] <= now_s - WINDOW_S:
             self._samples.popleft()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -19,19 +19,36 @@ from services.traffic.sending import PATIENCE_S
 
 MAX_CONCURRENCY = 256
 DEFAULT_CONCURRENCY = 32
+MAX_PASSES = 1000
+
+SENDER_BUSY = 0.85
+"""Share of a processor core from which the sender counts as the bottleneck: Python uses no more than one at a time."""
 
 
 class ReplayMode(StrEnum):
-    """Through the split as live traffic goes, or everything to one arm."""
+    """Through the split as live traffic goes; every row to champion and challenger; or everything to one arm."""
 
     LIVE = "live"
+    PAIRED = "paired"
     PINNED = "pinned"
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaySpec:
-    """What to send and how. `rows` is how many from `start` on (None: all); `rate` is rows per second (None: as fast
-    as it goes); `shuffle_seed` None keeps the order of the file."""
+    """What to send and how.
+
+    Attributes:
+        dataset: name of a bundled dataset, or the path of a file.
+        predictor: the arm of a pinned replay.
+        arms: champion and challenger of a paired replay.
+        rows: how many, from `start` on; None: all.
+        sample_seed: None takes the rows as they stand in the file, a number takes them at random from all of it.
+        shuffle_seed: None keeps the order of the file; a number shuffles the rows taken, each pass in its own way.
+        passes: how often the rows are sent.
+        rate: most rows per second; None: as fast as it goes. A row that goes to both arms counts once.
+        concurrency: most requests under way.
+        label: what people call the dataset, where that is not its file name.
+    """
 
     namespace: str
     deployment: str
@@ -45,19 +62,34 @@ class ReplaySpec:
     rate: float | None = None
     concurrency: int = DEFAULT_CONCURRENCY
     shuffle_seed: int | None = None
+    arms: tuple[str, ...] = ()
+    sample_seed: int | None = None
+    passes: int = 1
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call the dataset."""
+        return self.label or self.dataset.rpartition("/")[2]
 
     def validated(self) -> ReplaySpec:
         """Return self, or raise InvalidInput for the first thing that cannot be."""
         if self.mode not in tuple(ReplayMode):
-            raise InvalidInput(f"“{self.mode}” is not a mode of replay.", "Use live or pinned.")
+            raise InvalidInput(f"“{self.mode}” is not a mode of replay.", "Use live, paired or pinned.")
         if (self.mode == ReplayMode.PINNED) != bool(self.predictor):
-            raise InvalidInput("A pinned replay names its predictor, and a live one names none.")
+            raise InvalidInput("A pinned replay names its predictor, and no other does.")
+        if (self.mode == ReplayMode.PAIRED) != (len(set(self.arms)) == len(self.arms) == 2):
+            raise InvalidInput("A paired replay names two different arms, champion and challenger, and no other does.")
         if not 1 <= self.concurrency <= MAX_CONCURRENCY:
             raise InvalidInput(f"Concurrency must be within 1 to {MAX_CONCURRENCY}, not {self.concurrency}.")
         if self.rate is not None and not (math.isfinite(self.rate) and self.rate > 0):
             raise InvalidInput(f"The rate must be a positive number of rows per second, not {self.rate}.")
         if self.start < 0 or (self.rows is not None and self.rows < 1):
             raise InvalidInput("A replay needs at least one row, counted from row 0 or later.")
+        if not 1 <= self.passes <= MAX_PASSES:
+            raise InvalidInput(f"Passes must be within 1 to {MAX_PASSES}, not {self.passes}.")
+        if min(self.sample_seed or 0, self.shuffle_seed or 0) < 0:
+            raise InvalidInput("A seed is a whole number from 0 on.")
         return self
 
 
@@ -106,34 +138,52 @@ class ReplayRow:
     index: int
     values: Sequence[object]
     truth: object
+    pass_: int = 0
 
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """Everything about a run of a replay that does not change while it runs."""
+    """Everything about a run of a replay that does not change while it runs.
+
+    With `arms` each row goes to both of them, with `predictor` to that one, else through the split.
+    """
 
     replay: int
     namespace: str
     deployment: str
     names: tuple[str, ...]
-    rows: Sequence[ReplayRow] = field(repr=False)
+    rows: Iterable[ReplayRow] = field(repr=False)
     reward: Reward
     predictor: str | None = None
+    arms: tuple[str, ...] = ()
     rate: float | None = None
     concurrency: int = DEFAULT_CONCURRENCY
-    pass_: int = 0
+    digest: str = ""
     timeout_s: float = 30.0
     patience_s: float = PATIENCE_S
+
+    @property
+    def feedback(self) -> bool:
+        """Whether rewards are sent to the arms. Not in pairs: the counters are for traffic that the split divides.
+
+        Nor rewards that can be negative, which no counter takes.
+        """
+        return not self.arms and self.reward.counted
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a replay is, counting what earlier runs of it recorded. `rows_per_s` is of the last few seconds."""
+    """How far a replay is, counting what earlier runs of it recorded.
+
+    `done` counts rows (a pair is one), `rows_per_s` those of the last few seconds, and `busy` is the share of one
+    processor core that the sending process used in them.
+    """
 
     done: int
     arms: tuple[ArmCounters, ...]
     rows_per_s: float
     errors: tuple[str, ...]
+    busy: float = 0.0
 
 
 class ReplayHooks(Protocol):

@@ -3,6 +3,7 @@
 Promises, whatever is killed meanwhile:
 
 - Every row ends as exactly one outcome: answered, answered without its feedback, or failed with the words of the error.
+  A row that goes to both arms ends as two, handed to the store together, so that no crash leaves half a pair.
 - A part that restarts costs time, not rows: requests are repeated for a minute (see `sending`). If nothing answers
   for that long the replay stops, and can be resumed, instead of failing every row that is left.
 - Feedback goes straight to the arm that answered. It is repeated until it is confirmed, so if a confirmation was lost,
@@ -16,20 +17,18 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from yarl import URL
 
-from services.domain import Endpoint, Outcome, OutcomeStatus
+from services.domain import PAIRED, Outcome, OutcomeStatus
 from services.errors import DecantError, InvalidPayload, Unavailable
+from services.traffic.asking import Reply, Route, ask, unwrap
 from services.traffic.pacing import Pacer, RateWindow
-from services.traffic.protocol import ARM_HEADER, FEEDBACK, PREDICTIONS, PUID_HEADER, answering_arm, response_values
 from services.traffic.replay import ArmCounters, Progress, ReplayHooks, ReplayPlan, ReplayRow, StopSignal
-from services.traffic.sending import Answer, GaveUp, Sender, Stopping, json_headers
+from services.traffic.sending import GaveUp, Sender, Stopping
 
 log = logging.getLogger(__name__)
 
@@ -58,22 +57,6 @@ async def run_replay(
         return await _Replayer(plan, hooks, stop, before, sender).run()
 
 
-@dataclass(slots=True)
-class _Route:
-    """An endpoint made ready for sending: parsed and merged once, not per row."""
-
-    name: str
-    endpoint: Endpoint
-    predictions: URL
-    feedback: URL
-    headers: dict[str, str]
-
-    @classmethod
-    def to(cls, name: str, endpoint: Endpoint) -> _Route:
-        urls = URL(endpoint.url + PREDICTIONS), URL(endpoint.url + FEEDBACK)
-        return cls(name, endpoint, *urls, json_headers(dict(endpoint.headers)))
-
-
 class _Replayer:
     """The state of one run. All of it belongs to the event loop; hooks get copies."""
 
@@ -81,14 +64,15 @@ class _Replayer:
         self, plan: ReplayPlan, hooks: ReplayHooks, stop: StopSignal, before: Sequence[ArmCounters], sender: Sender
     ) -> None:
         self._plan, self._hooks, self._stop, self._sender = plan, hooks, stop, sender
-        self._rows: Iterator[ReplayRow] = iter(plan.rows)
+        self._rows = iter(plan.rows)
         self._names = orjson.dumps(list(plan.names))
         self._arms = {arm.predictor: arm for arm in before}
-        self._done = sum(arm.sent for arm in before)
-        self._pacer, self._window = Pacer(plan.rate), RateWindow()
+        self._done = sum(arm.sent for arm in before) // max(1, len(plan.arms))
+        self._pacer, self._window, self._cpu = Pacer(plan.rate), RateWindow(), RateWindow()
         self._errors: deque[str] = deque(maxlen=KEPT_ERRORS)
-        self._routes: dict[str, _Route] = {}
-        self._segment = f"pinned:{plan.predictor}" if plan.predictor else ""
+        self._asked: list[Route] = []
+        self._routes: dict[str, Route] = {}
+        self._segment = PAIRED if plan.arms else f"pinned:{plan.predictor}" if plan.predictor else ""
         self._unsaved: list[Outcome] = []
         self._room = asyncio.Event()
         self._room.set()
@@ -96,13 +80,15 @@ class _Replayer:
         self._silent: GaveUp | None = None
 
     async def run(self) -> Progress:
-        main = await asyncio.to_thread(self._hooks.endpoint, self._plan.predictor)
-        self._main = _Route.to(self._plan.predictor or "", main)
+        plan = self._plan
+        for arm in plan.arms or (plan.predictor,):
+            self._asked.append(Route.to(arm or "", await asyncio.to_thread(self._hooks.endpoint, arm)))
         beside = [_every(SAVE_EVERY_S, self._save)]
-        if not self._plan.predictor:
+        if not self._segment:
             await self._read_segment()
             beside.append(_every(SEGMENT_EVERY_S, self._read_segment))
-        workers = {asyncio.create_task(self._send_rows()) for _ in range(self._plan.concurrency)}
+        at_once = max(1, plan.concurrency // len(self._asked))
+        workers = {asyncio.create_task(self._send_rows()) for _ in range(at_once)}
         helpers = {asyncio.create_task(helper) for helper in beside}
         try:
             await self._watch(workers, helpers)
@@ -127,6 +113,7 @@ class _Replayer:
             workers = workers - finished
             now = time.monotonic()
             self._window.add(now, self._done)
+            self._cpu.add(now, time.process_time())
             if (self._stop.requested or self._silent) and not self._stopping:
                 self._stopping, deadline = True, now + self._stop.grace_s
                 self._sender.stop()
@@ -143,88 +130,100 @@ class _Replayer:
             if self._stopping:
                 return
             try:
-                self._record(row, await self._send(row))
+                outcomes = await self._send(row)
             except Stopping:
                 return  # not recorded, so a resumed replay sends this row again
+            self._record(row, outcomes)
 
-    async def _send(self, row: ReplayRow) -> Outcome:
-        plan, main = self._plan, self._main
-        puid = f"r{plan.replay}-{plan.pass_}-{row.index}"
-        at, segment = datetime.now(UTC), self._segment
+    async def _send(self, row: ReplayRow) -> list[Outcome]:
+        values = orjson.dumps(row.values, default=str)
+        segment = self._segment
+        if not self._plan.arms:
+            return [await self._send_to(self._asked[0], row, values, segment)]
+        halves = (self._send_to(route, row, values, segment) for route in self._asked)
+        found = await asyncio.gather(*halves, return_exceptions=True)
+        for half in found:
+            if isinstance(half, BaseException):  # then the other half goes unrecorded too, and the pair is sent again
+                raise half
+        return [half for half in found if isinstance(half, Outcome)]
 
-        def outcome(status: OutcomeStatus, arm: str, error: str = "", **values: Any) -> Outcome:
+    async def _send_to(self, route: Route, row: ReplayRow, values: bytes, segment: str) -> Outcome:
+        plan, at = self._plan, datetime.now(UTC)
+        puid = f"r{plan.replay}-{row.pass_}-{row.index}" + (f"-{route.name}" if plan.arms else "")
+
+        def outcome(status: OutcomeStatus, arm: str, error: str = "", **found: Any) -> Outcome:
             standard = {"prediction": None, "reward": None, "latency_ms": 0.0}
             return Outcome(
                 puid, plan.namespace, plan.deployment, arm, segment, plan.replay, row.index,
-                truth=row.truth, status=status, at=at, pass_=plan.pass_, error=error, **(standard | values),
+                truth=row.truth, status=status, at=at, pass_=row.pass_, error=error, digest=plan.digest,
+                paired=bool(plan.arms), **(standard | found),
             )  # fmt: skip
 
-        values = orjson.dumps(row.values, default=str)
-        body = b'{"data":{"names":%b,"ndarray":[%b]}}' % (self._names, values)
         try:
-            answer = await self._sender.post(main.predictions, body, {**main.headers, PUID_HEADER: puid}, "predictions")
+            reply = await ask(self._sender, route, self._names, values, puid)
         except GaveUp as error:
             if error.route_silent:
                 self._silent = error
                 raise Stopping from error
-            return outcome(OutcomeStatus.PREDICTION_FAILED, main.name, error.words)
-        latency = {"latency_ms": answer.latency_ms}
-        if answer.status >= 400:
-            arm = answer.headers.get(ARM_HEADER, main.name)
-            return outcome(OutcomeStatus.PREDICTION_FAILED, arm, answer.words, **latency)
-        try:
-            parsed = orjson.loads(answer.body)
-            (prediction,) = response_values(parsed)
-        except (orjson.JSONDecodeError, InvalidPayload, ValueError) as error:
-            words = f"the answer is not one prediction: {error}"
-            return outcome(OutcomeStatus.PREDICTION_FAILED, main.name, words, **latency)
-        arm = answering_arm(answer.headers, parsed, main.endpoint)
-        got = {"prediction": _unwrap(prediction), **latency}
+            return outcome(OutcomeStatus.PREDICTION_FAILED, route.name, error.words)
+        if reply.error:
+            arm = route.name if plan.arms else reply.arm
+            return outcome(OutcomeStatus.PREDICTION_FAILED, arm, reply.error, latency_ms=reply.latency_ms)
+        got = {"prediction": unwrap(reply.prediction), "latency_ms": reply.latency_ms}
+        arm = reply.arm
         if row.truth is None:
             return outcome(OutcomeStatus.OK, arm, **got)
         try:
-            reward = plan.reward(row.truth, prediction)
+            reward = plan.reward(row.truth, reply.prediction)
         except InvalidPayload as error:
             return outcome(OutcomeStatus.FEEDBACK_FAILED, arm, str(error), **got)
         if not math.isfinite(reward):
-            return outcome(OutcomeStatus.FEEDBACK_FAILED, arm, f"the reward of {prediction} is not a number", **got)
-        error_text = await self._give_feedback(arm, values, answer, reward, row.truth)
-        status = OutcomeStatus.FEEDBACK_FAILED if error_text else OutcomeStatus.OK
-        return outcome(status, arm, error_text, reward=reward, **got)
+            words = f"the reward of {reply.prediction} is not a number"
+            return outcome(OutcomeStatus.FEEDBACK_FAILED, arm, words, **got)
+        if not plan.feedback:
+            return outcome(OutcomeStatus.OK, arm, reward=reward, **got)
+        if reward < 0:  # of a formula that was never negative where it was tried
+            words = f"the reward {reward:g} is negative and stays in the ledger: counters only grow"
+            return outcome(OutcomeStatus.FEEDBACK_FAILED, arm, words, reward=reward, **got)
+        words = await self._give_feedback(arm, values, reply, reward, row.truth)
+        status = OutcomeStatus.FEEDBACK_FAILED if words else OutcomeStatus.OK
+        return outcome(status, arm, words, reward=reward, **got)
 
-    async def _give_feedback(self, arm: str, values: bytes, answer: Answer, reward: float, truth: object) -> str:
+    async def _give_feedback(self, arm: str, values: bytes, reply: Reply, reward: float, truth: object) -> str:
         """Send the reward to the arm that earned it; returns the words of what went wrong, or "".
 
         The body is Seldon's: request, response, reward, truth. The response travels as the bytes it came in.
         """
         route = self._routes.get(arm) or await self._route_to(arm)
         body = b'{"request":{"data":{"ndarray":[%b]}},"response":%b,"reward":%b,"truth":{"data":{"ndarray":[%b]}}}' % (
-            values, answer.body, orjson.dumps(reward), orjson.dumps(truth, default=str),
+            values, reply.body, orjson.dumps(reward), orjson.dumps(truth, default=str),
         )  # fmt: skip
         try:
-            reply = await self._sender.post(route.feedback, body, route.headers, f"feedback {arm}")
+            answer = await self._sender.post(route.feedback, body, route.headers, f"feedback {arm}")
         except GaveUp as error:
             return error.words
-        return reply.words if reply.status >= 400 else ""
+        return answer.words if answer.status >= 400 else ""
 
-    async def _route_to(self, arm: str) -> _Route:
+    async def _route_to(self, arm: str) -> Route:
         if not arm:
-            return self._main
+            return self._asked[0]
         try:
-            route = _Route.to(arm, await asyncio.to_thread(self._hooks.endpoint, arm))
+            route = Route.to(arm, await asyncio.to_thread(self._hooks.endpoint, arm))
         except DecantError as error:
             # The arm may just have been removed or the engine be away; the response names the arm in any case.
             log.warning("no endpoint for arm %s, its feedback goes through the split: %s", arm, error)
-            return self._main
+            return self._asked[0]
         self._routes[arm] = route
         return route
 
-    def _record(self, row: ReplayRow, outcome: Outcome) -> None:
-        self._arms[outcome.predictor] = self._arms.get(outcome.predictor, ArmCounters(outcome.predictor)).plus(outcome)
+    def _record(self, row: ReplayRow, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            arm = self._arms.get(outcome.predictor, ArmCounters(outcome.predictor))
+            self._arms[outcome.predictor] = arm.plus(outcome)
+            if outcome.error:
+                self._errors.append(f"Row {row.index}: {outcome.error}")
         self._done += 1
-        if outcome.error:
-            self._errors.append(f"Row {row.index}: {outcome.error}")
-        self._unsaved.append(outcome)
+        self._unsaved.extend(outcomes)
         if len(self._unsaved) >= MOST_UNSAVED:
             self._room.clear()
 
@@ -258,7 +257,7 @@ class _Replayer:
 
     def _progress(self) -> Progress:
         arms = tuple(self._arms[name] for name in sorted(self._arms))
-        return Progress(self._done, arms, self._window.per_s, tuple(self._errors))
+        return Progress(self._done, arms, self._window.per_s, tuple(self._errors), self._cpu.per_s)
 
 
 async def _every(seconds: float, act: Callable[[], Any]) -> None:
@@ -271,9 +270,3 @@ async def _end(tasks: set[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _unwrap(value: Any) -> Any:
-    while isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    return value

@@ -270,7 +270,7 @@ def test_a_gateway_that_stays_away_fails_the_replay_and_resuming_finishes_it(tmp
         ({"deployment": "beer"}, NotFound, "beer"),
         ({"mode": ReplayMode.PINNED, "predictor": "c"}, NotFound, "a, b"),
         ({"mode": ReplayMode.PINNED}, InvalidInput, "names its predictor"),
-        ({"predictor": "a"}, InvalidInput, "live one names none"),
+        ({"predictor": "a"}, InvalidInput, "names its predictor, and no other"),
         ({"dataset": "beer"}, NotFound, "wine-quality"),
         ({"target": "taste"}, InvalidInput, "no column “taste”"),
         ({"start": 5000}, InvalidInput, "none is left"),

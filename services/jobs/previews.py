@@ -1,0 +1,40 @@
+"""The preview of a replay: its rows and its arms, taken the way the replay itself would take them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from services.deployments.engine import Engine
+from services.errors import InvalidInput
+from services.settings import Settings
+from services.traffic.datasets import load_dataset
+from services.traffic.order import chosen_rows
+from services.traffic.preview import PREVIEW_ROWS, Preview, preview
+from services.traffic.replay import ReplayRow, ReplaySpec
+
+SEED = 0
+"""The same spec always previews the same rows."""
+
+
+def preview_replay(engine: Engine, settings: Settings, spec: ReplaySpec) -> Preview:
+    """Send up to PREVIEW_ROWS of the rows of `spec`, taken at random, to each of its arms; nothing is recorded.
+
+    The arms are those of `spec`: the pair, the one it is pinned to, or for live traffic the first two.
+
+    Raises InvalidInput, NotFound (deployment, predictor, dataset) and Unavailable.
+    """
+    deployment = engine.get(spec.namespace, spec.deployment).deployment
+    live = [predictor.name for predictor in deployment.predictors if not predictor.shadow]
+    arms = spec.arms or ((spec.predictor,) if spec.predictor else tuple(live[:2]))
+    endpoints = {arm: engine.endpoint(spec.namespace, spec.deployment, arm) for arm in arms}
+    dataset = load_dataset(spec.dataset, settings.max_upload_mb)
+    chosen = np.array(chosen_rows(spec, dataset.rows), dtype=np.int64)
+    if not chosen.size:
+        raise InvalidInput(f"{spec.name} has {dataset.rows} rows: none is left from row {spec.start} on.")
+    if chosen.size > PREVIEW_ROWS:
+        chosen = np.sort(np.random.default_rng(SEED).choice(chosen, PREVIEW_ROWS, replace=False))
+    values, truths = dataset.feature_rows(spec.target), dataset.truths(spec.target)
+    rows = [ReplayRow(int(index), values[index], truths[index]) for index in chosen]
+    return asyncio.run(preview(endpoints, rows, dataset.features(spec.target), settings.request_timeout_s))

@@ -1,0 +1,142 @@
+"""A look before a replay: a few rows to each arm, pinned, with nothing told to anybody and nothing recorded.
+
+The answers are kept apart from what they would earn, so that trying another reward sends nothing again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from services.domain import Endpoint
+from services.errors import InvalidPayload
+from services.stats.gates import hill, tail
+from services.stats.sums import Sums
+from services.traffic.asking import Reply, Route, ask, unwrap
+from services.traffic.replay import ReplayRow
+from services.traffic.reward_values import number, single
+from services.traffic.rewards import Reward
+from services.traffic.sending import GaveUp, Sender
+
+PREVIEW_ROWS = 200
+PATIENCE_S = 5.0
+AT_ONCE = 16
+BINS = 30
+_runs = count()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What each arm answered. `predictions[arm][i]` belongs to `rows[i]` and `truths[i]`; None where it failed.
+
+    `errors` holds the words of the last failure of an arm, if it had one.
+    """
+
+    rows: tuple[int, ...]
+    truths: tuple[object, ...]
+    predictions: Mapping[str, tuple[object, ...]]
+    errors: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ArmPreview:
+    """What one arm would earn: `rewards` shape (n,), in the unit of the reward. `failed` rows earned nothing."""
+
+    predictor: str
+    rewards: NDArray[np.float64]
+    failed: int
+    error: str
+
+    @property
+    def sums(self) -> Sums:
+        return Sums.of(self.rewards)
+
+
+@dataclass(frozen=True)
+class PreviewSummary:
+    """The arms side by side. `warning` says why the reward cannot be averaged, if it cannot; `scale` suggests one."""
+
+    arms: tuple[ArmPreview, ...]
+    warning: str
+    scale: float | None
+
+
+async def preview(
+    endpoints: Mapping[str, Endpoint], rows: Sequence[ReplayRow], names: Sequence[str], timeout_s: float
+) -> Preview:
+    """Send `rows` to each arm of `endpoints`. Failures are part of the answer; no feedback is given."""
+    run = next(_runs)
+    header = orjson.dumps(list(names))
+    routes = [Route.to(arm, endpoint) for arm, endpoint in endpoints.items()]
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async with Sender(AT_ONCE, timeout_s, PATIENCE_S) as sender:
+
+        async def one(route: Route, row: ReplayRow) -> Reply:
+            async with gate:
+                puid = f"preview-{run}-{row.index}-{route.name}"
+                try:
+                    return await ask(sender, route, header, orjson.dumps(row.values, default=str), puid)
+                except GaveUp as error:
+                    return Reply(route.name, 0.0, error=error.words)
+
+        replies = await asyncio.gather(*(one(route, row) for route in routes for row in rows))
+    by_arm = {route.name: replies[i * len(rows) : (i + 1) * len(rows)] for i, route in enumerate(routes)}
+    return Preview(
+        rows=tuple(row.index for row in rows),
+        truths=tuple(row.truth for row in rows),
+        predictions={arm: tuple(None if r.error else unwrap(r.prediction) for r in got) for arm, got in by_arm.items()},
+        errors={arm: words for arm, got in by_arm.items() if (words := next((r.error for r in got if r.error), ""))},
+    )
+
+
+def summarise(seen: Preview, reward: Reward) -> PreviewSummary:
+    """What the arms would earn by `reward`; the first arm is the champion, from whose errors a scale is suggested."""
+    arms = tuple(_arm(seen, arm, reward) for arm in seen.predictions)
+    first, *others = arms
+    second = others[0] if others else first
+    indexes = [hill(np.abs(arm.rewards)) for arm in (first, second)]
+    warning = tail(first.sums, second.sums, hill_a=indexes[0], hill_b=indexes[1])
+    return PreviewSummary(arms, warning or "", suggest_scale(seen.truths, seen.predictions[first.predictor]))
+
+
+def suggest_scale(truths: Sequence[object], predictions: Sequence[object]) -> float | None:
+    """The standard deviation of the errors, to three digits: an error of usual size then earns one half.
+
+    None where there are fewer than two errors, all the same, or no numbers at all.
+    """
+    try:
+        y = np.array([number("truth", single("truth", value)) for value in truths])
+        f = np.array([number("prediction", single("prediction", value)) for value in predictions])
+    except InvalidPayload:
+        return None
+    spread = Sums.of(y - f).sd
+    return float(f"{spread:.3g}") if spread is not None and 0 < spread < np.inf else None
+
+
+def histogram(summary: PreviewSummary) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
+    """Edges, shape (BINS + 1,), and rewards per bin and arm, shape (BINS,): the same bins for all arms."""
+    rewards = np.concatenate([arm.rewards for arm in summary.arms])
+    edges = np.histogram_bin_edges(rewards, bins=BINS)
+    return edges, {arm.predictor: np.histogram(arm.rewards, bins=edges)[0] for arm in summary.arms}
+
+
+def _arm(seen: Preview, arm: str, reward: Reward) -> ArmPreview:
+    earned, failed, error = [], 0, seen.errors.get(arm, "")
+    for truth, prediction in zip(seen.truths, seen.predictions[arm], strict=True):
+        if prediction is None:
+            failed += 1
+            continue
+        try:
+            earned.append(reward(truth, prediction))
+        except InvalidPayload as problem:
+            failed, error = failed + 1, problem.sentence
+    rewards = np.array(earned, dtype=np.float64)
+    finite = rewards[np.isfinite(rewards)]
+    return ArmPreview(arm, finite, failed + len(rewards) - len(finite), error)
