@@ -20,8 +20,8 @@ KISH = 30
 """Kish's effective number of rewards per arm: 30 hits among any number of misses."""
 INTERVALS = 20
 """Intervals with feedback per arm, for variances that come from counters."""
-PAIR_KISH = 10
-"""The same for the differences of pairs, of which most may be exactly 0; they are symmetric under no difference."""
+PAIR_KISH = 20
+"""The same for the differences of pairs, of which many may be 0. It is less: every row compares both arms."""
 TOP_SHARE = 0.10
 """Most that the largest reward may make up of its arm's sum."""
 HILL = 1.0
