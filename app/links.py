@@ -15,6 +15,7 @@ ICONS = {
     "deploy": ":material/rocket_launch:",
     "traffic": ":material/swap_calls:",
     "monitor": ":material/monitoring:",
+    "verdict": ":material/gavel:",
 }
 
 

@@ -16,6 +16,7 @@ PAGES = (
     ("deploy", "Deploy", ":material/rocket_launch:"),
     ("traffic", "Traffic", ":material/swap_calls:"),
     ("monitor", "Monitor", ":material/monitoring:"),
+    ("verdict", "Verdict", ":material/gavel:"),
 )
 
 st.set_page_config(page_title="Decant", page_icon="🍷", layout="wide")

@@ -29,6 +29,7 @@ class Param(StrEnum):
     COLUMNS = "columns"  # of the table of runs, as JSON
     RUNS_VIEW = "runs-view"  # browse or train
     SENDING = "sending"  # what the Traffic page sends: one request or a replay
+    TEST = "test"  # number of the test that the Verdict page shows; the newest without it
 
 
 @dataclass(frozen=True, slots=True)

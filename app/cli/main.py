@@ -19,6 +19,8 @@ from app.cli.runs import runs
 from app.cli.system import down, status, up
 from app.cli.traffic import traffic
 from app.cli.train import train
+from app.cli.verdict import report, verdict
+from app.cli.verdict_tests import test
 
 
 @click.group(cls=DecantGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,7 +30,8 @@ def cli(verbose: bool) -> None:
 
     \b
     Exit codes: 0 done, 2 wrong input, 3 not found, 4 changed meanwhile, 5 a part does not answer,
-    6 a part refused, 7 something did not start or failed, 8 already running, 9 port taken, 130 interrupted.
+    6 a part refused, 7 something did not start or failed, 8 already running, 9 port taken, 10 keep running,
+    11 do not trust yet, 130 interrupted.
     Settings are environment variables: see docs/settings.md.
     """
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
@@ -46,6 +49,9 @@ for command in (
     predict,
     replay,
     monitor,
+    test,
+    verdict,
+    report,
     promote,
     keep,
     end_test,

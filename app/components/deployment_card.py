@@ -10,10 +10,12 @@ import streamlit as st
 from app import format as fmt
 from app import theme
 from app.components.history import describe
+from app.components.verdict_badge import draw_badge
 from app.guard import escape
 from app.links import page_link
 from app.state import Param
 from services.domain import Change, DeploymentStatus, Phase, PredictorStatus, Split
+from services.verdict.model import Assessment
 
 PHASES = {
     Phase.READY: ("green", ":material/check_circle:"),
@@ -23,13 +25,23 @@ PHASES = {
 }
 
 
-def draw_card(status: DeploymentStatus, rate_per_s: float | None, last: Change | None, now: datetime) -> None:
-    """`rate_per_s` None: not known (Prometheus is silent or there was no traffic)."""
+def draw_card(
+    status: DeploymentStatus,
+    rate_per_s: float | None,
+    last: Change | None,
+    now: datetime,
+    verdict: Assessment | None = None,
+) -> None:
+    """`rate_per_s` None: not known (Prometheus is silent or there was no traffic); `verdict` None: no test runs."""
     deployment = status.deployment
     colors = theme.arm_colors([p.name for p in deployment.predictors])
     with st.container(border=True, key=f"card-{deployment.namespace}-{deployment.name}"):
         head, rate = st.columns([3, 1], vertical_alignment="center")
-        head.markdown(f"##### {escape(deployment.name)} &nbsp; :gray[{escape(deployment.namespace)}]")
+        with head.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"##### {escape(deployment.name)} &nbsp; :gray[{escape(deployment.namespace)}]", width="content"
+            )
+            draw_badge(verdict)
         rate.markdown(f"**{fmt.rate(rate_per_s)}** :gray[now]", text_alignment="right")
         if status.deleting:
             st.caption("It is being deleted.")
@@ -47,7 +59,7 @@ def draw_card(status: DeploymentStatus, rate_per_s: float | None, last: Change |
         st.caption(_last_change(status, last, now))
         where = {Param.DEPLOYMENT: deployment.key}
         with st.container(horizontal=True):
-            for page in ("monitor", "deploy", "traffic"):
+            for page in ("verdict", "monitor", "deploy", "traffic"):
                 page_link(page, params=where)
 
 

@@ -12,6 +12,7 @@ from app import state
 from app.components.deployment_card import draw_card
 from app.components.guide import Progress, challenger, draw_guide
 from app.components.health import draw_health
+from app.components.verdict_badge import latest
 from app.guard import boundary
 from app.links import page_link
 from app.parallel import Answers, ask
@@ -48,7 +49,8 @@ def draw_landscape(built: Services) -> bool:
             for column, status in zip(st.columns(2), statuses[start : start + 2], strict=False):
                 d = status.deployment
                 with column, boundary(f"The card of {d.name}"):
-                    draw_card(status, rates.get((d.namespace, d.name)), last.get(d.key), now)
+                    verdict = latest(built, d.namespace, d.name) if len(d.live) > 1 else None
+                    draw_card(status, rates.get((d.namespace, d.name)), last.get(d.key), now, verdict)
         return not statuses
     return False
 

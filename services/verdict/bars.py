@@ -45,6 +45,14 @@ def shared_axis(rows: Sequence[MetricRow], extra: Iterable[float] = ()) -> Axis:
     return Axis.over([*ends, *limits, *extra])
 
 
+def by_metric(table: Iterable[MetricRow]) -> list[list[MetricRow]]:
+    """The rows of each metric together, metrics in the order in which they first appear."""
+    found: dict[str, list[MetricRow]] = {}
+    for row in table:
+        found.setdefault(row.key, []).append(row)
+    return list(found.values())
+
+
 def interval_bar(
     interval: Interval | None, axis: Axis, color: str, *, line: float | None = None, said: str = ""
 ) -> str:

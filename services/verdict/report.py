@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
-from itertools import groupby
 
 from services.domain.text import NONE, aware, count, number, percent
 from services.verdict import words
-from services.verdict.bars import interval_bar, shared_axis
+from services.verdict.bars import by_metric, interval_bar, shared_axis
 from services.verdict.curves import curve_svg
 from services.verdict.model import Assessment, Call, Cell, Interval, Light, MetricRow, Strand
 from services.verdict.report_style import COLOR_A, COLOR_B, LIGHTS, NEUTRAL, STYLE
@@ -39,7 +38,7 @@ def render_report(assessment: Assessment) -> str:
         _section("Can the evidence be trusted?", _checks(assessment)),
         _section("A and B", _metrics(assessment)),
         *(_section(f"{TITLES[s.source]}: difference over time", _strand(assessment, s)) for s in strands),
-        _section("Rows on which the arms differ most", _disagreements(assessment)),
+        _section("Rows on which the predictions are furthest apart", _disagreements(assessment)),
         _section("Where B does better or worse", _slices(assessment)),
         _section("What was changed while the test ran", _marks(assessment)),
     ]
@@ -95,8 +94,7 @@ def _checks(assessment: Assessment) -> str:
 def _metrics(assessment: Assessment) -> str:
     names = words.arm_names(assessment.test.rule)
     body: list[list[str]] = []
-    for _, found in groupby(assessment.table, key=lambda row: row.key):
-        rows = list(found)
+    for rows in by_metric(assessment.table):
         minimum = assessment.test.rule.minimum_effect if rows[0].primary else 0.0
         axis = shared_axis(rows, [minimum])
         for row in rows:
@@ -179,9 +177,9 @@ def _disagreements(assessment: Assessment) -> str:
 def _slices(assessment: Assessment) -> str:
     if assessment.paired is None:
         return ""
-    note = f"<p class=quiet>Looked at: {escape(assessment.slices_note)}</p>" if assessment.slices_note else ""
+    note = f"<p class=quiet>{escape(assessment.slices_note)}</p>" if assessment.slices_note else ""
     if not assessment.slices:
-        return f"<p>Nothing stands out.</p>{note}"
+        return note
     body = [
         [escape(s.label), count(s.n), words.change(s.difference, ""), words.change(s.shrunk, ""), number(s.q, 2)]
         for s in sorted(assessment.slices, key=lambda s: s.shrunk)

@@ -91,7 +91,7 @@ def _row(key: str, label: str, source: Source, a: float, b: float, n: tuple[int,
 def table(
     paired: Strand | None, live: Strand | None, *, slow_b: float = 0.013, worse: bool = False
 ) -> tuple[MetricRow, ...]:
-    """Metrics of both sources, as far as there are any."""
+    """Metrics of both sources, as far as there are any, as the service orders them."""
     rows = []
     for found in (paired, live):
         if found is None:
@@ -186,7 +186,7 @@ def ship() -> Assessment:
         live,
         disagreements=DISAGREEMENTS,
         slices=slices,
-        slices_note="11 features in 5 bins each, 55 slices of at least 30 pairs.",
+        slices_note="Looked at 11 features of 500 rows of replay 4; false-discovery rate 5%.",
         marks=MARKS,
     )
 
@@ -204,7 +204,7 @@ def keep() -> Assessment:
         paired,
         None,
         table=table(paired, None, worse=True),
-        slices_note="11 features in 5 bins each, 55 slices of at least 30 pairs.",
+        slices_note="Looked at 11 features of 420 rows of replay 4: nothing stands out beyond chance.",
     )
 
 

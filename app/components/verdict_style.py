@@ -1,0 +1,47 @@
+"""The look of what the Verdict page draws as HTML: cards and a table that fit 800 px as well as a projector."""
+
+from __future__ import annotations
+
+from app import theme
+from services.verdict.model import Call, Light
+
+# Text colours of the lights; both reach 4.5:1 on their theme's background, and a mark says the same without colour.
+LIGHTS_ON_LIGHT = {Light.GREEN: "#2E7D32", Light.AMBER: "#9A6700", Light.RED: "#B3261E", Light.GREY: "#6B6463"}
+LIGHTS_ON_DARK = {Light.GREEN: "#81C784", Light.AMBER: "#E8B04A", Light.RED: "#F2857E", Light.GREY: "#A39C9B"}
+
+STYLE = """<style>
+.dv-line{border-left:8px solid var(--dv);padding:.35rem 0 .35rem 1.1rem}
+.dv-call{display:flex;align-items:center;gap:.8rem;font-size:2.3rem;font-weight:650;line-height:1.15}
+.dv-mark{display:inline-flex;align-items:center;justify-content:center;flex:none;width:1.15em;height:1.15em;
+  border-radius:50%;border:.09em solid var(--dv);color:var(--dv);font-size:.9em;font-weight:700;line-height:1}
+.dv-why{font-size:1.15rem;margin-top:.35rem}
+.dv-quiet{opacity:.75;font-size:.9rem}
+.dv-strip{display:grid;grid-template-columns:repeat(6,minmax(0,1fr));gap:.6rem}
+.dv-card{border:1px solid rgba(128,128,128,.3);border-top:4px solid var(--dv);border-radius:.5rem;
+  padding:.55rem .7rem .6rem;font-size:.9rem;line-height:1.35;overflow-wrap:anywhere}
+.dv-card .dv-head{display:flex;gap:.45rem;align-items:center;font-weight:600;margin-bottom:.3rem}
+.dv-card .dv-mark{width:1.35em;height:1.35em;font-size:.85em}
+.dv-card .dv-advice{margin-top:.35rem;font-weight:600}
+@media (max-width:1250px){.dv-strip{grid-template-columns:repeat(3,minmax(0,1fr))}}
+@media (max-width:640px){.dv-strip{grid-template-columns:repeat(2,minmax(0,1fr))}}
+.dv-table{width:100%;border-collapse:collapse;table-layout:fixed;line-height:1.3}
+.dv-table th{text-align:left;font-weight:500;font-size:.9rem;padding:.25rem .5rem}
+.dv-table td{padding:.4rem .5rem;vertical-align:top;overflow-wrap:break-word}
+.dv-table .dv-first td{border-top:1px solid rgba(128,128,128,.3)}
+.dv-table .dv-number{font-variant-numeric:tabular-nums}
+.dv-table small{display:block;opacity:.75;font-size:.8rem}
+.dv-primary{font-weight:650}
+</style>"""
+
+
+def light_color(light: Light) -> str:
+    return (LIGHTS_ON_DARK if theme.is_dark() else LIGHTS_ON_LIGHT)[light]
+
+
+def call_color(call: Call) -> str:
+    """The winner's colour; the warning colour where there is none to be trusted; grey while all is open."""
+    if call is Call.SHIP:
+        return theme.arm_color(1)
+    if call is Call.KEEP:
+        return theme.arm_color(0)
+    return light_color(Light.RED if call is Call.DISTRUST else Light.GREY)

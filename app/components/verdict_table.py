@@ -1,0 +1,90 @@
+"""One table of all metrics: both arms, the difference and its interval, and n beside every number.
+
+The rows of one metric share one axis, so that replay and live traffic can be compared by eye. A bar has the colour of
+the better arm only if its interval excludes 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from app import format as fmt
+from app import theme
+from app.components.arms import dot
+from app.components.verdict_style import STYLE
+from services.verdict import words
+from services.verdict.bars import Axis, by_metric, interval_bar, shared_axis
+from services.verdict.model import Assessment, Cell, MetricRow
+
+COLUMNS = '<col style="width:22%"><col style="width:11%"><col style="width:11%"><col style="width:24%"><col>'
+
+
+def draw_metric_table(assessment: Assessment) -> None:
+    if not assessment.table:
+        st.caption("Nothing has been measured in this test yet.")
+        return
+    colors = {"a": theme.arm_color(0), "b": theme.arm_color(1), "": theme.total_color()}
+    st.html(STYLE + table_html(assessment, colors))
+    st.caption(
+        "Solid line: no difference. Dashed line: a guardrail's limit, or the minimum effect. A bar has an arm's colour "
+        f"only if its interval excludes 0. An interval holds at every look together, {levels(assessment.table)}. "
+        "Points are percentage points."
+    )
+
+
+def levels(table: Sequence[MetricRow]) -> str:
+    """`at 95 %, a guardrail's at 97.5 %`. Pure."""
+    rails = {row.difference.level for row in table if row.difference and row.limit is not None}
+    others = {row.difference.level for row in table if row.difference and row.limit is None}
+    said = [f"at {words.listed(words.level(x) for x in sorted(others))}"] if others else []
+    if rails - others:
+        said.append(f"a guardrail's at {words.listed(words.level(x) for x in sorted(rails))}")
+    return ", ".join(said) or "at the level of the rule"
+
+
+def table_html(assessment: Assessment, colors: dict[str, str]) -> str:
+    """The whole table; `colors` by better arm (`a`, `b`, or empty). Pure but for the dots' theme."""
+    names = words.arm_names(assessment.test.rule)
+    head = (
+        f"<tr><th>Metric</th><th>{dot(0, 9)}{escape(names.a)}</th><th>{dot(1, 9)}{escape(names.b)}</th>"
+        "<th>B − A, always-valid interval</th><th></th></tr>"
+    )
+    body = []
+    for rows in by_metric(assessment.table):
+        minimum = assessment.test.rule.minimum_effect if rows[0].primary else 0.0
+        axis = shared_axis(rows, [minimum])
+        body += [_row(row, axis, names, colors, minimum, first=place == 0) for place, row in enumerate(rows)]
+    return f'<table class="dv-table"><colgroup>{COLUMNS}</colgroup>{head}{"".join(body)}</table>'
+
+
+def _row(
+    row: MetricRow, axis: Axis, names: words.ArmNames, colors: dict[str, str], minimum: float, *, first: bool
+) -> str:
+    title = ""
+    if first:
+        kind = ' class="dv-primary"' if row.primary else ""
+        better = "higher" if row.higher_is_better else "lower"
+        tail = ", decides" if row.primary else ""
+        title = f"<span{kind}>{escape(row.label)}</span><small>{better} is better{tail}</small>"
+    said = escape(words.finding(row, names))
+    if row.difference is None:
+        change, bar = f"<small>{said}</small>", ""
+    else:
+        change = (
+            f"<b>{words.change(row.difference.estimate, row.unit)}</b>"
+            f"<small>{words.bounds(row.difference, row.unit)}</small><small>{said}</small>"
+        )
+        line = row.limit if row.limit is not None else minimum or None
+        bar = interval_bar(row.difference, axis, colors[row.better], line=line, said=said)
+    return (
+        f'<tr class="{"dv-first" if first else ""}"><td>{title}<small><b>{words.SOURCES[row.source]}</b></small></td>'
+        f"{_cell(row.a, row.unit)}{_cell(row.b, row.unit)}"
+        f'<td class="dv-number">{change}</td><td>{bar}</td></tr>'
+    )
+
+
+def _cell(cell: Cell, unit: str) -> str:
+    return f'<td class="dv-number">{words.value(cell.value, unit)}<small>n {fmt.count(cell.n)}</small></td>'

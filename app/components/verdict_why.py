@@ -1,0 +1,85 @@
+"""The drawer with everything behind the verdict: formulas, counts, windows, queries, and the report to take away."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+import streamlit as st
+
+from app import format as fmt
+from app.components.verdict_evidence import TITLES
+from app.guard import boundary, escape
+from services.verdict import words
+from services.verdict.model import Assessment, Strand
+from services.verdict.report import render_report
+from services.verdict.rule import Source
+
+WELCH_NOTE = (
+    "Welch's interval is the classical one at this look. It does not decide: looked at again and again, as a dashboard "
+    "is, it excludes 0 by chance in a third to a half of all tests between equal arms. The always-valid interval is "
+    "wider, and holds at every look together."
+)
+
+
+def draw_why(assessment: Assessment, zone: tzinfo, *, key: str) -> None:
+    with st.expander("Why: formulas, counts, queries, report", icon=":material/help_center:", key=f"why-{key}"):
+        with boundary("The report"):
+            draw_downloads(assessment, key=key)
+        for column, (source, strand) in zip(
+            st.columns(2, gap="medium"),
+            ((Source.PAIRED, assessment.paired), (Source.LIVE, assessment.live)),
+            strict=True,
+        ):
+            with column, boundary(TITLES[source]):
+                st.markdown(f"**{TITLES[source]}**")
+                if strand is None:
+                    st.caption("No evidence from this source.")
+                else:
+                    _draw_strand(assessment, strand, zone)
+        st.caption(WELCH_NOTE)
+        st.markdown(f"**The rule of test {assessment.test.id}**")
+        st.markdown(
+            "\n".join(f"- {escape(name)}: {escape(said)}" for name, said in words.rule_facts(assessment.test.rule))
+        )
+        st.caption(
+            f"A is `{escape(assessment.test.model_a)}`, B is `{escape(assessment.test.model_b)}`, since "
+            f"{fmt.clock(assessment.test.started_at, zone, assessment.as_of)}."
+        )
+
+
+def draw_downloads(assessment: Assessment, *, key: str) -> None:
+    test = assessment.test
+    with st.container(horizontal=True):
+        st.download_button(
+            "Report (HTML)",
+            lambda: render_report(assessment).encode(),
+            file_name=f"decant-{test.deployment}-test-{test.id}.html",
+            mime="text/html",
+            icon=":material/description:",
+            on_click="ignore",
+            key=f"report-{key}",
+        )
+
+
+def _draw_strand(assessment: Assessment, strand: Strand, zone: tzinfo) -> None:
+    st.dataframe(strand_table(strand), hide_index=True, width="stretch")
+    if strand.withheld:
+        st.caption(f"Why no interval: {escape(strand.withheld)}")
+    since, until = (fmt.clock(at, zone, assessment.as_of) for at in (assessment.test.started_at, assessment.as_of))
+    st.caption(f"{escape(strand.formula)}. Window: {since} to {until}.")
+    if strand.query:
+        st.code(strand.query, language="promql" if strand.source is Source.LIVE else None, wrap_lines=True)
+
+
+def strand_table(strand: Strand) -> dict[str, list[str]]:
+    """Always-valid and Welch's interval below each other. Pure."""
+    rows = [("always-valid, decides", strand.interval), ("Welch, at this look only", strand.welch)]
+    return {
+        "Interval": [name for name, _ in rows],
+        "B − A": [words.change(i.estimate if i else None, "") for _, i in rows],
+        "from … to": [words.bounds(i, "") if i else fmt.NONE for _, i in rows],
+        "level": [words.level(i.level) if i else fmt.NONE for _, i in rows],
+        "p": [words.p_value(i.p if i else None) for _, i in rows],
+        "n A": [fmt.count(strand.n_a)] * 2,
+        "n B": [fmt.count(strand.n_b)] * 2,
+    }

@@ -1,0 +1,247 @@
+"""The pure parts of the Verdict page: what is drawn as HTML, the figures, the sentences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, timedelta
+
+import plotly.graph_objects as go
+import pytest
+
+from app import theme
+from app.components.verdict_chart import difference_figure
+from app.components.verdict_evidence import footnote, summary
+from app.components.verdict_line import line_html, rule_line
+from app.components.verdict_paired import disagreement_table, shown
+from app.components.verdict_slices import slice_sentence, slices_html
+from app.components.verdict_start import test_label as label_of
+from app.components.verdict_style import LIGHTS_ON_DARK, LIGHTS_ON_LIGHT
+from app.components.verdict_table import levels, table_html
+from app.components.verdict_trust import strip_html
+from app.components.verdict_why import strand_table
+from services.verdict import words
+from services.verdict.model import Assessment, Light, Slice, Strand
+from services.verdict.rule import Source
+from tests.support.verdicts import DISAGREEMENTS, EXAMPLES, START, distrust, keep, running, ship
+
+COLORS = {"a": "#aaaaaa", "b": "#bbbbbb", "": "#000000"}
+
+
+def contrast(one: str, two: str) -> float:
+    """WCAG 2's contrast ratio of two colours #RRGGBB."""
+
+    def luminance(color: str) -> float:
+        parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    high, low = sorted((luminance(one), luminance(two)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def live_of(assessment: Assessment) -> Strand:
+    assert assessment.live is not None
+    return assessment.live
+
+
+def paired_of(assessment: Assessment) -> Strand:
+    assert assessment.paired is not None
+    return assessment.paired
+
+
+def test_the_lights_can_be_read_on_both_themes():
+    assert all(contrast(c, theme.BACKGROUND_LIGHT) >= 4.5 for c in LIGHTS_ON_LIGHT.values())
+    assert all(contrast(c, theme.BACKGROUND_DARK) >= 4.5 for c in LIGHTS_ON_DARK.values())
+
+
+@pytest.mark.parametrize("make", EXAMPLES.values(), ids=EXAMPLES)
+def test_the_line_shows_the_call_with_its_mark(make):
+    found = make()
+    said = line_html(found, "#123456")
+    assert f">{found.call.value}<" in said
+    assert f">{words.CALL_MARKS[found.call]}<" in said
+
+
+def test_marks_tell_calls_and_lights_apart_without_colour():
+    assert len(set(words.CALL_MARKS.values())) == len(words.CALL_MARKS) == 4
+    assert len(set(words.LIGHT_MARKS.values())) == len(words.LIGHT_MARKS) == 4
+
+
+def test_the_rule_is_shown_with_who_fixed_it_and_why():
+    said = rule_line(distrust(), UTC)
+    assert "Rule of test 3" in said
+    assert "alpha 0.05" in said
+    assert "\\<b\\>eve" in said  # as text
+    assert "a & b \\<script\\>" in said
+    over = replace(distrust(), test=replace(ship().test, ended_at=START, ended_why="decided"))
+    assert "Ended 12:00:00: decided" in rule_line(over, UTC).replace("\\:", ":")
+
+
+def test_a_card_has_its_light_in_words_and_its_advice():
+    said = strip_html(distrust().checks, lambda light: COLORS["a"] if light is Light.RED else COLORS["b"])
+    assert said.count('class="dv-card"') == 6
+    assert said.count('aria-label="forbids a decision"') == 1
+    assert said.count("#aaaaaa") == 1
+    assert "Start a new test with the bounded reward" in said
+
+
+class TestTable:
+    def test_only_an_interval_without_0_has_an_arms_colour(self):
+        said = table_html(ship(), COLORS)
+        paired, live = said.split("live traffic")[:2]
+        assert "#bbbbbb" in paired  # reward on the replay: B
+        assert "no difference shown" in live
+        reward_live = said.split("paired replay")[1]  # up to the next metric: the live reward
+        assert "#bbbbbb" in paired
+        assert "#000000" in reward_live
+
+    def test_less_is_better_for_errors(self):
+        said = table_html(keep(), COLORS)
+        rmse = said[said.index("RMSE") :]
+        assert "A is better" in rmse
+        assert "#aaaaaa" in rmse
+
+    def test_every_value_has_its_n(self):
+        found = ship()
+        said = table_html(found, COLORS)
+        assert said.count("<small>n ") == 2 * len(found.table)
+        assert "n 4,968" in said
+
+    def test_a_limit_is_a_dashed_line(self):
+        assert table_html(ship(), COLORS).count("2px dashed") == 2
+
+    def test_the_minimum_effect_belongs_to_the_primary_metric(self):
+        assert table_html(keep(), COLORS).count("2px dashed") == 1
+
+    def test_the_rows_of_a_metric_stand_together(self):
+        found = ship()
+        mixed = replace(found, table=tuple(sorted(found.table, key=lambda row: row.source)))
+        said = table_html(mixed, COLORS)
+        assert said.count("dv-first") == len({row.key for row in found.table})
+        assert said.index("live traffic") < said.index("RMSE")
+
+    def test_levels_in_words(self):
+        found = ship().table
+        assert levels(found).replace("\u202f", " ") == "at 95 %"
+        rails = [replace(r, difference=replace(r.difference, level=0.975)) for r in found if r.limit is not None]
+        assert levels([*found, *rails]).replace("\u202f", " ") == "at 95 %, a guardrail's at 95 % and 97.5 %"
+        assert levels([*found[:2], *rails]).replace("\u202f", " ") == "at 95 %, a guardrail's at 97.5 %"
+
+    def test_arms_have_the_deployments_names(self):
+        said = table_html(running(), COLORS)
+        assert "A (cautious)" in said
+        assert "B (bold)" in said
+
+
+class TestFigure:
+    @pytest.mark.parametrize("make", EXAMPLES.values(), ids=EXAMPLES)
+    def test_plotly_accepts_it(self, make):
+        found = make()
+        for strand in (found.paired, found.live):
+            if strand is not None:
+                go.Figure(difference_figure(found, strand, UTC))
+
+    def test_the_band_is_the_confidence_sequence(self):
+        strand = paired_of(ship())
+        high, low, line, *_ = difference_figure(ship(), strand, UTC)["data"]
+        assert high["y"] == [p.interval.high for p in strand.curve]
+        assert low["y"] == [p.interval.low for p in strand.curve]
+        assert low["fill"] == "tonexty"
+        assert line["y"] == [p.interval.estimate for p in strand.curve]
+        assert line["x"] == [p.n for p in strand.curve]
+
+    def test_the_last_interval_fits_the_axis(self):
+        for found in (ship(), keep(), running()):
+            for strand in (found.paired, found.live):
+                if strand is None or strand.interval is None:
+                    continue
+                bottom, top = difference_figure(found, strand, UTC)["layout"]["yaxis"]["range"]
+                assert bottom < min(0, strand.interval.low)
+                assert top > max(0, strand.interval.high)
+
+    def test_live_evidence_is_drawn_in_the_persons_time(self):
+        from zoneinfo import ZoneInfo
+
+        figure = difference_figure(running(), live_of(running()), ZoneInfo("Europe/Berlin"))
+        assert figure["data"][2]["x"][0].startswith("2026-03-01 13:")
+
+    def test_the_minimum_effect_is_a_line(self):
+        names = {trace.get("name"): trace for trace in difference_figure(keep(), paired_of(keep()), UTC)["data"]}
+        assert names["minimum effect 0.002"]["y"] == [0.002, 0.002]
+        names = {trace.get("name") for trace in difference_figure(ship(), paired_of(ship()), UTC)["data"]}
+        assert not any("minimum" in str(name) for name in names)
+
+    def test_changes_are_marked_with_who_and_why(self):
+        found = ship()
+        marks = difference_figure(found, live_of(found), UTC)["data"][-1]
+        assert marks["name"] == "change"
+        assert any("B holds up" in text for text in marks["text"])
+        evil = replace(found.marks[0], who="<b>eve", at=START + timedelta(minutes=30))
+        text = difference_figure(replace(found, marks=(evil,)), live_of(found), UTC)["data"][-1]["text"][0]
+        assert text.startswith("&lt;b&gt;eve")
+
+    def test_on_the_axis_of_a_replay_a_change_stands_at_its_row(self):
+        found = ship()
+        strand = paired_of(found)
+        middle = strand.curve[30]
+        mark = replace(found.marks[0], at=middle.at)
+        drawn = difference_figure(replace(found, marks=(mark,)), strand, UTC)["data"][-1]
+        assert drawn["x"][0] == middle.n
+
+    def test_withheld_it_says_why_instead(self):
+        found = distrust()
+        figure = difference_figure(found, paired_of(found), UTC)
+        assert figure["data"] == []
+        assert "43 % of A's sum" in figure["layout"]["annotations"][0]["text"].replace("<br>", " ")
+
+
+class TestSentences:
+    def test_a_strand_in_a_line(self):
+        assert summary(None) == "nothing yet"
+        assert summary(paired_of(distrust())) == "n 800 rows"
+        assert summary(paired_of(ship())).endswith("n 500 rows")
+
+    def test_below_the_curve(self):
+        said = footnote(live_of(running()))
+        assert "Adjusted for 2 traffic changes." in said
+        assert "The interval holds 0." in said
+        assert "about 4,300 more rewards" in said
+        assert "excludes 0" in footnote(paired_of(ship()))
+
+    def test_slices_name_losses_first(self):
+        assert slice_sentence(ship().slices).startswith("**B loses on alcohol 8.0 to 9.4.**")
+        gain = (Slice("kind <b>", "kind", 40, 0.2, 0.1, 0.01),)
+        assert slice_sentence(gain) == "B gains most on kind \\<b\\>."
+        drawn = slices_html((*ship().slices, *gain), ("#aaaaaa", "#bbbbbb"))
+        assert drawn.index("alcohol") < drawn.index("pH") < drawn.index("kind &lt;b&gt;")
+        assert drawn.count("#aaaaaa") == 1
+        assert drawn.count("#bbbbbb") == 2
+
+    def test_disagreements_as_a_table(self):
+        table = disagreement_table(DISAGREEMENTS, words.ArmNames("A", "B"))
+        assert table["Row"] == [4745, 17, 2210, 981]
+        assert table["A said"][0] == "5.61"
+        assert table["B − A"][0] == words.change(DISAGREEMENTS[0].reward_b - DISAGREEMENTS[0].reward_a, "")
+
+    @pytest.mark.parametrize(
+        ("value", "said"), [([[5.25]], "5.25"), (True, "True"), ("red", "red"), (None, "—"), ([1, 2], "[1, 2]")]
+    )
+    def test_any_answer_can_be_shown(self, value, said):
+        assert shown(value) == said
+
+    def test_welch_stands_below_what_decides(self):
+        strand = paired_of(ship())
+        table = strand_table(strand)
+        assert table["Interval"][0] == "always-valid, decides"
+        assert table["B − A"][0] == table["B − A"][1]
+        assert table["from … to"][0] != table["from … to"][1]
+        assert strand_table(paired_of(distrust()))["B − A"] == ["—", "—"]
+
+    def test_tests_have_a_name_with_their_time(self):
+        test = ship().test
+        assert label_of(test, UTC) == "Test 3, running since 1 Mar 12:00"
+        assert label_of(replace(test, ended_at=START), UTC) == "Test 3, ended 1 Mar 12:00"
+
+
+def test_both_sources_have_a_unit_and_a_name():
+    assert set(words.SOURCES) == set(words.UNITS) == set(Source)
