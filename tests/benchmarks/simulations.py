@@ -1,0 +1,162 @@
+"""The full form of tests/simulation: the table of docs/statistics.md. The peer is the usual way to look at the data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+from services.stats.slices import standing_out
+from services.traffic.rewards import Reward, RewardKind
+from tests.benchmarks.report import Line
+from tests.simulation.attribution import MEAN_A, MEAN_B, attribute
+from tests.simulation.chance import Share
+from tests.simulation.counting import cover, peek_counters
+from tests.simulation.drift import DAYS, live_through, stratify
+from tests.simulation.families import FAMILIES, TUTORIAL, bernoulli, bounded, mean_bounded, normal, of_residuals
+from tests.simulation.pairs import PAIRS, PLANTED, replay
+from tests.simulation.peeking import errors, peek
+from tests.simulation.routing import route
+from tests.simulation.wines import shuffle
+from tests.support.wine import TARGET, wine_frame
+
+SEED = 20_261
+RUNS = 10_000
+SLOW_RUNS = 2000
+ALPHA = 0.05
+
+
+def measure() -> list[Line]:
+    """All experiments, some minutes; says on stderr how far it is."""
+    lines = []
+    for part in (_equal_arms, _long, _planted, _pairs, _guardrails, _routing, _drift, _counters, _slices, _attribution):
+        print(f"  {part.__name__.strip('_').replace('_', ' ')} ...", file=sys.stderr, flush=True)
+        lines += list(part())
+    return lines
+
+
+def _at_most(measure: str, found: Share, peer: str = "", limit: float = ALPHA) -> Line:
+    """A promise of "at most": held if the true share is below the limit with 99 % confidence."""
+    return Line(measure, f"{found} of {found.runs:,}", peer, "", f"at most {limit:.1%}", found.at_most <= limit)
+
+
+def _at_least(measure: str, found: Share, limit: float, peer: str = "") -> Line:
+    return Line(measure, f"{found} of {found.runs:,}", peer, "", f"at least {limit:.0%}", found.at_least >= limit)
+
+
+def _equal_arms() -> Iterator[Line]:
+    for family in FAMILIES:
+        for share_b in (0.5, 0.2):
+            found = peek(family, family, share_b=share_b, runs=RUNS, seed=SEED)
+            peer = f"{found.classical}; no gates {found.ungated}; once {found.once}"
+            yield _at_most(f"false alarms, {family.name}, B {share_b:.0%}", found.gated, peer)
+    raw = peek(TUTORIAL, TUTORIAL, share_b=0.2, runs=RUNS, seed=SEED)
+    yield _at_most("interval shown at all, 1/e², B 20%", raw.shown, f"{raw.classical}", 0.01)
+
+
+def _long() -> Iterator[Line]:
+    """Ten times as long: 50,000 requests."""
+    for family in (normal(), FAMILIES[3], FAMILIES[4], FAMILIES[6]):
+        found = peek(family, family, share_b=0.2, runs=SLOW_RUNS, seed=SEED + 1, looks=1000)
+        peer = f"{found.classical}; no gates {found.ungated}; once {found.once}"
+        yield _at_most(f"false alarms, {family.name}, B 20%, 1,000 looks", found.gated, peer)
+
+
+def _planted() -> Iterator[Line]:
+    worse = of_residuals("", bounded, 0.85)
+    truth = mean_bounded(0.85) - mean_bounded(0.75)
+    cases = (
+        ("1/(1 + e²), sd of e .75 → .85, B 20%", of_residuals("", bounded), worse, 0.2, truth, 0.9),
+        ("normal, .15 sd, B 50%", normal(), normal(1.15), 0.5, 0.15, 0.97),
+        ("normal, .10 sd, B 50%", normal(), normal(1.1), 0.5, 0.1, 0.7),
+    )
+    for name, a, b, share_b, true, least in cases:
+        found = peek(a, b, share_b=share_b, runs=RUNS, seed=SEED + 2, truth=true)
+        yield _at_least(f"found within 5,000: {name}", found.found, least)
+        yield _at_most(f"truth missed at any look: {name}", found.gated, f"{found.classical}; once {found.once}")
+
+
+def _pairs() -> Iterator[Line]:
+    for pairs in PAIRS[:3]:
+        found = replay(pairs, runs=RUNS, seed=SEED + 3)
+        yield _at_most(f"false alarms, pairs, {pairs.name}", found.gated, f"no gates {found.ungated}")
+    lopsided = replay(PAIRS[3], runs=RUNS, seed=SEED + 3)
+    yield Line(f"false alarms, pairs, {PAIRS[3].name}", f"{lopsided.gated}", f"no gates {lopsided.ungated}")
+    yield _at_least(f"found within 2,000 pairs: {PLANTED.name}", replay(PLANTED, runs=RUNS, seed=SEED + 3).found, 0.99)
+    wines = shuffle(Reward(RewardKind.BOUNDED), runs=SLOW_RUNS, seed=SEED + 3)
+    yield _at_least("wine rows in random order: B named within 400", wines.for_b, 0.8)
+    yield _at_most("wine rows in random order: A named within 400", wines.for_a, limit=0.01)
+
+
+def _guardrails() -> Iterator[Line]:
+    for rate in (0.001, 0.01, 0.1):
+        by_share = {share: errors(rate, share, runs=RUNS, seed=SEED + 4) for share in (0.5, 0.2, 0.05)}
+        worst = max(by_share.values(), key=lambda found: found.value)
+        said = ", ".join(f"{share:.0%}: {found}" for share, found in by_share.items())
+        yield _at_most(f"guardrail alarms, both arms fail {rate:.1%}, worst B share", worst, said)
+
+
+def _routing() -> Iterator[Line]:
+    right = route(runs=RUNS, seed=SEED + 5)
+    yield _at_most("mismatch alarms (amber), correct routing", right.amber, f"{right.classical}", 0.01)
+    yield _at_most("mismatch alarms (red), correct routing", right.red, f"totals {right.totals}", 0.002)
+    for lost, least in ((0.05, None), (0.1, 0.75), (0.2, 0.99)):
+        found = route(runs=RUNS, seed=SEED + 5, lost_b=lost)
+        name, peer = f"mismatch noticed (amber), B loses {lost:.0%}", f"red {found.red}"
+        yield _at_least(name, found.amber, least, peer) if least else Line(name, f"{found.amber}", peer)
+    late = route(runs=RUNS, seed=SEED + 5, lag=2)
+    yield Line("mismatch alarms (amber), split in force 100 requests late", f"{late.amber}", f"{late.classical}")
+
+
+def _drift() -> Iterator[Line]:
+    for day in DAYS:
+        found = live_through(day, runs=SLOW_RUNS, seed=SEED + 6)
+        peer = f"pooled {found.pooled}, off by {found.pooled_bias:+.3f} sd"
+        yield _at_most(f"false alarms, weighted, {day.name}", found.aipw, peer)
+        yield _at_most(f"false alarms, strata, {day.name}", stratify(day, runs=SLOW_RUNS, seed=SEED + 6))
+    planted = live_through(DAYS[2], runs=SLOW_RUNS, seed=SEED + 7, truth=0.1)
+    yield _at_least(
+        f"found, weighted, B .1 sd better, {DAYS[2].name}", planted.found, 0.6, f"pooled says worse: {planted.wrong}"
+    )
+
+
+def _counters() -> Iterator[Line]:
+    for family in (FAMILIES[6], bernoulli(0.1), FAMILIES[4], FAMILIES[3]):
+        found = peek_counters(family, share_b=0.2, runs=SLOW_RUNS, seed=SEED + 8, bound=family.bound)
+        yield _at_most(f"false alarms, counters, {family.name}, B 20%", found)
+    for intervals in (5, 10, 20, 60):
+        for name, family, shock in (("1/(1 + e²)", FAMILIES[6], 0.0), ("normal, common shock .3 sd", normal(), 0.3)):
+            held = cover(family, intervals=intervals, runs=SLOW_RUNS, seed=SEED + 9, shock_sd=shock)
+            yield Line(
+                f"classical 95 % interval holds the truth, {intervals} intervals, {name}",
+                f"{held.batches} from counters",
+                f"{held.rows} from rows",
+            )
+
+
+def _slices() -> Iterator[Line]:
+    wines = wine_frame().drop(columns=TARGET).head(800)
+    features = {str(name): wines[name].to_numpy() for name in wines.columns}
+    rng = np.random.default_rng(SEED + 10)
+    runs = SLOW_RUNS // 2
+    named = sum(bool(standing_out(0.2 + rng.standard_t(5, len(wines)), features)) for _ in range(runs))
+    yield _at_most("a slice named where none stands out, 55 slices", Share(named, runs), limit=0.07)
+
+
+def _attribution() -> Iterator[Line]:
+    found = attribute(seed=SEED + 11)
+    ledger, naive = found.ledger, found.naive
+    yield Line(
+        f"arms of means {MEAN_A} and {MEAN_B}, 80/20: means found",
+        f"{found.ledger_a.mean:.3f} and {found.ledger_b.mean:.3f}",
+        f"feedback to a random arm {found.naive_a.mean:.3f} and {found.naive_b.mean:.3f}",
+        "",
+        f"within the interval of {MEAN_B - MEAN_A:.1f}",
+        ledger.low < MEAN_B - MEAN_A < ledger.high,
+    )
+    yield Line(
+        "their difference",
+        f"{ledger.estimate:+.3f} ({ledger.low:+.3f} to {ledger.high:+.3f})",
+        f"{naive.estimate:+.3f} ({naive.low:+.3f} to {naive.high:+.3f})",
+    )
