@@ -7,10 +7,10 @@ rows, because a sum of squares from which something is taken away is no longer e
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -23,8 +23,17 @@ from services.evidence.door import plain
 from services.evidence.recording import ASKED_AT_ONCE, chunks, lock_replays
 from services.evidence.schema import outcomes, replays
 
-Price = Callable[[object, object, Mapping[str, Any] | None], float | None]
-"""The reward of (truth, prediction, spec of the replay); None if there is no formula. Raises InvalidPayload."""
+
+class Pricing(Protocol):
+    """What truths earn. `spec` is that of the replay which sent the row, None for single requests."""
+
+    def reward(self, truth: object, prediction: object, spec: Mapping[str, Any] | None) -> float | None:
+        """The reward; None if there is no formula. Raises InvalidPayload if the formula cannot use the truth."""
+        ...
+
+    def counted(self, spec: Mapping[str, Any] | None) -> bool:
+        """Whether such rewards are for the arms' counters, which only grow."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ class Attached:
 def attach(
     connection: sa.Connection,
     found: Sequence[LateTruth],
-    price: Price,
+    pricing: Pricing,
     *,
     who: str,
     why: str = "",
@@ -85,7 +94,7 @@ def attach(
                 fate = Fate.UNANSWERED
                 continue
             try:
-                after = _amended(row, late, price, specs.get(row["replay"]), overwrite)
+                after = _amended(row, late, pricing, specs.get(row["replay"]), overwrite)
             except InvalidPayload as error:
                 fate, words = Fate.BAD, str(error)
                 break
@@ -99,7 +108,7 @@ def attach(
 
 
 def _amended(
-    row: Row, late: LateTruth, price: Price, spec: Mapping[str, Any] | None, overwrite: bool
+    row: Row, late: LateTruth, pricing: Pricing, spec: Mapping[str, Any] | None, overwrite: bool
 ) -> dict[str, Any] | None:
     """The row with what became known, or None if nothing changes."""
     truth_given, reward_given = plain(late.truth), late.reward
@@ -111,12 +120,12 @@ def _amended(
     truth = row["truth"] if truth_given is None else truth_given
     reward = row["reward"] if reward_given is None else float(reward_given)
     if reward_given is None and truth_given is not None and (row["reward"] is None or overwrite):
-        priced = price(truth, row["prediction"], spec)
+        priced = pricing.reward(truth, row["prediction"], spec)
         reward = reward if priced is None else priced
     if reward == row["reward"] and (truth_given is None or (row["truth"] is not None and not contradicts)):
         return None
     after = {**row, "truth": truth, "reward": reward}
-    if _wants_feedback(row, reward):
+    if pricing.counted(spec) and _wants_feedback(row, reward):
         after |= {"status": OutcomeStatus.FEEDBACK_FAILED.value, "error": NOT_SENT_YET}
     return after
 

@@ -13,7 +13,7 @@ from services.domain import Outcome
 from services.evidence.blocks import Block, PairBlock
 from services.evidence.door import connect, write
 from services.evidence.feeding import Unfed, fed, unfed
-from services.evidence.late import Attached, LateTruth, Price, attach
+from services.evidence.late import Attached, LateTruth, Pricing, attach
 from services.evidence.reading import (
     PairRow,
     PairRows,
@@ -113,7 +113,7 @@ class Ledger:
     def attach(
         self,
         found: Sequence[LateTruth],
-        price: Price,
+        pricing: Pricing,
         *,
         who: str,
         why: str = "",
@@ -125,7 +125,7 @@ class Ledger:
 
         Args:
             found: each puid at most once; a few thousand at a time, because nobody else writes meanwhile.
-            price: the reward of (truth, prediction, spec of the replay or None).
+            pricing: what a truth earns.
             only: (namespace, deployment) whose predictions may be changed; puids of others count as unknown.
             overwrite: replace what is there and differs, and record what it was.
             dry_run: say what would happen, and change nothing.
@@ -134,7 +134,7 @@ class Ledger:
             The fates in the order of `found`, and the ids of the outcomes whose arm should get the reward as feedback.
         """
         with write(self._database) as connection:
-            done = attach(connection, found, price, who=who, why=why, only=only, overwrite=overwrite)
+            done = attach(connection, found, pricing, who=who, why=why, only=only, overwrite=overwrite)
             if dry_run:
                 connection.rollback()
         return done

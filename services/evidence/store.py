@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from services.domain import Change, Outcome
 from services.evidence.decision_table import DecisionTable
 from services.evidence.door import connect
+from services.evidence.export import ExportForm, ExportScope, Progress, count, export_bytes, export_file
 from services.evidence.ledger import Ledger
 from services.evidence.replay_table import ReplayTable
 from services.evidence.rows import outcome_of
@@ -184,6 +186,42 @@ class EvidenceStore:
                 ArmLedger(name, int(sent - bad), int(bad), int(unfed), int(n), float(total), float(latency))
                 for name, sent, bad, unfed, n, total, latency in connection.execute(query)
             ]
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def export_scope(
+        self,
+        namespace: str | None = None,
+        deployment: str | None = None,
+        *,
+        replay: int | None = None,
+        test: int | None = None,
+    ) -> ExportScope:
+        """Which outcomes to export; those of an A/B test are those of its deployment, in its time.
+
+        Raises NotFound if there is no such test or replay.
+        """
+        since = until = None
+        if test is not None:
+            found = self.tests.get(test)
+            namespace, deployment, since, until = found.namespace, found.deployment, found.started_at, found.ended_at
+        if replay is not None:
+            self.replays.get(replay)
+        return ExportScope(namespace, deployment, replay, since, until)
+
+    def count_outcomes(self, scope: ExportScope) -> int:
+        """How many outcomes are in the scope."""
+        return count(self._database, scope)
+
+    def export_outcomes(
+        self, path: Path, form: ExportForm, scope: ExportScope, progress: Progress | None = None
+    ) -> int:
+        """Write outcomes to a file; returns how many. See services.evidence.export for the columns."""
+        return export_file(self._database, path, form, scope, progress)
+
+    def outcomes_as(self, form: ExportForm, scope: ExportScope) -> bytes:
+        """The same as bytes, for a download from a page."""
+        return export_bytes(self._database, form, scope)
 
 
 def _of(namespace: str, deployment: str, replay: int | None) -> list[sa.ColumnElement[bool]]:

@@ -42,17 +42,36 @@ def store(database: sa.Engine) -> EvidenceStore:
     return EvidenceStore(database)
 
 
-def near(truth: object, prediction: object, spec: Mapping[str, Any] | None) -> float | None:
-    """A reward as a replay would name it: 1 - |y - f|, never below 0; none for single requests."""
-    if spec is None:
-        return None
-    if not isinstance(truth, int | float) or not isinstance(prediction, int | float):
-        raise InvalidPayload("truth", f"“{truth}” is not a number")
-    return max(0.0, 1 - abs(truth - prediction))
+class Near:
+    """The formula of all replays here: 1 - |y - f|, never below 0. Single requests have none."""
+
+    def __init__(self, counted: bool = True) -> None:
+        self._counted = counted
+
+    def reward(self, truth: object, prediction: object, spec: Mapping[str, Any] | None) -> float | None:
+        if spec is None:
+            return None
+        if not isinstance(truth, int | float) or not isinstance(prediction, int | float):
+            raise InvalidPayload("truth", f"“{truth}” is not a number")
+        return max(0.0, 1 - abs(truth - prediction))
+
+    def counted(self, spec: Mapping[str, Any] | None) -> bool:
+        return self._counted
+
+
+class Luck(Near):
+    """A formula without rhyme or reason, so that rewards are replaced too."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__()
+        self._chance = chance
+
+    def reward(self, *_: object) -> float | None:
+        return self._chance.choice([None, 0.5])
 
 
 def attach(store: EvidenceStore, *late: LateTruth, **options: Any) -> tuple[list[Fate], list[int]]:
-    fates, to_feed = store.ledger.attach(late, near, who="ann", **options)
+    fates, to_feed = store.ledger.attach(late, Near(), who="ann", **options)
     return [one.fate for one in fates], to_feed
 
 
@@ -124,7 +143,7 @@ def test_what_cannot_be_attached_is_told_and_changes_nothing(store: EvidenceStor
     new_replay(store)
     store.ledger.record([outcome(1, **BARE), outcome(2, "", **(FAILED | {"truth": None}))])
     late = (LateTruth("nobody", truth=1), LateTruth("r1-0-2", truth=1), LateTruth("r1-0-1", truth="red"))
-    done, to_feed = store.ledger.attach(late, near, who="ann")
+    done, to_feed = store.ledger.attach(late, Near(), who="ann")
     assert [one.fate for one in done] == [Fate.UNKNOWN, Fate.UNANSWERED, Fate.BAD] and to_feed == []
     assert "“red” is not a number" in done[2].words
     assert attach(store, LateTruth("r1-0-1", truth=1), only=("seldon", "beer"))[0] == [Fate.UNKNOWN]
@@ -144,6 +163,13 @@ def test_a_negative_reward_stays_in_the_ledger(store: EvidenceStore) -> None:
     store.ledger.record([outcome(1, replay=None, puid="p", **BARE)])
     assert attach(store, LateTruth("p", reward=-2.0)) == ([Fate.ATTACHED], [])
     assert (row(store, "p").reward, row(store, "p").status) == (-2.0, OutcomeStatus.OK)
+
+
+def test_rewards_that_may_be_negative_are_not_for_the_counters(store: EvidenceStore) -> None:
+    new_replay(store)
+    store.ledger.record([outcome(1, **BARE)])
+    _, to_feed = store.ledger.attach([LateTruth("r1-0-1", truth=6)], Near(counted=False), who="ann")
+    assert (to_feed, row(store, "r1-0-1").reward, row(store, "r1-0-1").status) == ([], 0.5, OutcomeStatus.OK)
 
 
 def test_pairs_follow_their_rows(store: EvidenceStore) -> None:
@@ -176,7 +202,7 @@ def test_whatever_is_attached_in_whatever_order_sums_stay_those_of_the_rows(stor
             LateTruth(o.puid, truth=chance.choice([None, 3, 4.5]), reward=chance.choice([None, chance.random()]))
             for o in some
         ]
-        store.ledger.attach(late, lambda *_: chance.choice([None, 0.5]), who="ann", overwrite=chance.random() < 0.5)
+        store.ledger.attach(late, Luck(chance), who="ann", overwrite=chance.random() < 0.5)
     check_pairs(store)
     check_sums(store, "a")
     check_sums(store, "b")

@@ -1,0 +1,237 @@
+"""Putting late truths into the ledger and sending their rewards to the arms' counters.
+
+The ledger comes first: what is in it is marked as not yet sent, so that whoever is killed between the two leaves a
+reward that can be sent later (`resend`), never one that is counted twice in the ledger.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from services.deployments.engine import Engine
+from services.domain import Endpoint
+from services.errors import DecantError, Unavailable
+from services.evidence.feeding import Unfed
+from services.evidence.late import Fate, LateTruth
+from services.evidence.store import EvidenceStore
+from services.traffic.client import PredictionClient
+from services.traffic.rewards import Reward
+from services.truths.files import BadLine, read_truths
+
+CHUNK = 1_000
+"""Lines of one transaction: nobody else can write to the ledger for as long as it takes, some tenths of a second."""
+
+AT_ONCE = 16
+"""Feedbacks under way at a time."""
+
+NAMED = 10
+"""Unknown puids and bad lines that are named; the rest is counted."""
+
+SENT_WITHOUT_ROW: dict[str, Any] = {"data": {"names": [], "ndarray": []}}
+"""The request of a late feedback: the ledger keeps no features, and arms do not ask for them."""
+
+
+@dataclass
+class Report:
+    """What became of the lines of a file so far.
+
+    Attributes:
+        lines: read, without the header and empty ones.
+        attached: predictions that got a truth or reward.
+        replaced: predictions whose truth or reward is another now.
+        kept: that had one already, the same or another.
+        unknown: puids that no prediction has; `unknown_puids` are the first few.
+        unanswered: puids of requests that failed.
+        bad: lines that cannot be used; `bad_lines` are the first few.
+        fed: rewards that have reached their arm's counter.
+        unfed: rewards that should have and have not; `feedback_error` is the last error.
+    """
+
+    lines: int = 0
+    attached: int = 0
+    replaced: int = 0
+    kept: int = 0
+    unknown: int = 0
+    unanswered: int = 0
+    bad: int = 0
+    fed: int = 0
+    unfed: int = 0
+    feedback_error: str = ""
+    dry_run: bool = False
+    unknown_puids: list[str] = field(default_factory=list)
+    bad_lines: list[BadLine] = field(default_factory=list)
+
+    def add_bad(self, bad: BadLine) -> None:
+        self.bad += 1
+        if len(self.bad_lines) < NAMED:
+            self.bad_lines.append(bad)
+
+    def add_unknown(self, puid: str) -> None:
+        self.unknown += 1
+        if len(self.unknown_puids) < NAMED:
+            self.unknown_puids.append(puid)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """What truths earn: by `chosen`, or, without it, by the reward of the replay that sent the row."""
+
+    chosen: Reward | None = None
+
+    def of(self, spec: Mapping[str, Any] | None) -> Reward | None:
+        """The formula for rows of the replay with this spec; None if nobody has named one."""
+        if self.chosen is not None or spec is None or "reward" not in spec:
+            return self.chosen
+        return Reward.from_json(spec["reward"])
+
+    def reward(self, truth: object, prediction: object, spec: Mapping[str, Any] | None) -> float | None:
+        formula = self.of(spec)
+        if formula is None:
+            return None
+        found = formula(truth, prediction)
+        return found if math.isfinite(found) else None
+
+    def counted(self, spec: Mapping[str, Any] | None) -> bool:
+        formula = self.of(spec)
+        return formula is None or formula.counted
+
+
+def attach_truths(
+    engine: Engine,
+    predictions: PredictionClient,
+    store: EvidenceStore,
+    lines: Iterable[str],
+    *,
+    who: str,
+    why: str = "",
+    reward: Reward | None = None,
+    only: tuple[str, str] | None = None,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[Report], None] | None = None,
+) -> Report:
+    """Attach what a CSV file says to the predictions it names, and give feedback for rewards that are new.
+
+    Args:
+        lines: the file, its header first; see services.truths.files.
+        reward: the formula for truths; None takes that of the replay which sent the row, and none for other requests.
+        only: (namespace, deployment) whose predictions are meant.
+        overwrite: replace what is there and differs; it is recorded what it was. Counters keep the first reward.
+        progress: called with the report after every CHUNK lines.
+
+    Raises:
+        InvalidInput: if the columns are not what is needed. Lines before a broken one stay attached.
+        Unavailable: if the store does not answer.
+    """
+    report = Report(dry_run=dry_run)
+    desk = _Desk(engine, predictions, store, report)
+    found = read_truths(lines)
+    while some := list(islice(found, CHUNK)):
+        report.lines += len(some)
+        for bad in (one for one in some if isinstance(one, BadLine)):
+            report.add_bad(bad)
+        late = [one for one in some if isinstance(one, LateTruth)]
+        fates, to_feed = store.ledger.attach(
+            late, Formula(reward), who=who, why=why, only=only, overwrite=overwrite, dry_run=dry_run
+        )
+        for one in fates:
+            _count(report, one.late, one.fate, one.words)
+        if not dry_run:
+            desk.send(store.ledger.unfed(ids=to_feed, limit=len(to_feed)))
+        if progress is not None:
+            progress(report)
+    return report
+
+
+def resend(
+    engine: Engine,
+    predictions: PredictionClient,
+    store: EvidenceStore,
+    *,
+    only: tuple[str, str] | None = None,
+    progress: Callable[[Report], None] | None = None,
+) -> Report:
+    """Send the rewards that have not reached their arm's counter, of late truths and of replays; each once.
+
+    Where only the confirmation was lost, the counter gets the reward a second time; the ledger does not.
+
+    Raises Unavailable if the store does not answer.
+    """
+    report = Report()
+    desk = _Desk(engine, predictions, store, report)
+    after = 0
+    while waiting := store.ledger.unfed(only=only, after=after, limit=CHUNK):
+        after = waiting[-1].id
+        desk.send(waiting)
+        if progress is not None:
+            progress(report)
+    return report
+
+
+def _count(report: Report, late: LateTruth, fate: Fate, words: str) -> None:
+    if fate is Fate.UNKNOWN:
+        report.add_unknown(late.puid)
+    elif fate is Fate.BAD:
+        report.add_bad(BadLine(late.line, words))
+    else:
+        setattr(report, fate.value, getattr(report, fate.value) + 1)
+
+
+def answer_of(one: Unfed) -> dict[str, Any]:
+    """The answer of the arm as its feedback wants it: what it said, and that it was this arm that said it."""
+    return {
+        "data": {"names": [], "ndarray": [one.prediction]},
+        "meta": {"puid": one.puid, "tags": {"predictor": one.predictor}},
+    }
+
+
+class _Desk:
+    """Sends rewards and writes into the ledger which arrived. Stops trying once nobody answers."""
+
+    def __init__(self, engine: Engine, predictions: PredictionClient, store: EvidenceStore, report: Report) -> None:
+        self._engine, self._predictions, self._store, self._report = engine, predictions, store, report
+        self._silent: Unavailable | None = None
+
+    def send(self, waiting: Sequence[Unfed]) -> None:
+        if not waiting:
+            return
+        if self._silent is None:
+            results = dict(self._results(waiting))
+            self._store.ledger.fed(results)
+        else:
+            results = {one.id: self._silent.sentence for one in waiting}
+        self._report.fed += sum(not words for words in results.values())
+        self._report.unfed += sum(bool(words) for words in results.values())
+        self._report.feedback_error = next(filter(None, results.values()), self._report.feedback_error)
+
+    def _results(self, waiting: Sequence[Unfed]) -> Iterator[tuple[int, str]]:
+        routes = {key: self._route(*key) for key in {(w.namespace, w.deployment, w.predictor) for w in waiting}}
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="late-truth") as pool:
+            yield from pool.map(lambda one: (one.id, self._send(one, routes)), waiting)
+
+    def _route(self, namespace: str, deployment: str, predictor: str) -> Endpoint | DecantError:
+        try:
+            return self._engine.endpoint(namespace, deployment, predictor)
+        except DecantError as error:
+            return error
+
+    def _send(self, one: Unfed, routes: Mapping[tuple[str, str, str], Endpoint | DecantError]) -> str:
+        """Returns the words of what went wrong, or ""."""
+        route = routes[one.namespace, one.deployment, one.predictor]
+        if isinstance(route, DecantError):
+            return route.sentence
+        if self._silent is not None:
+            return self._silent.sentence
+        try:
+            self._predictions.feedback(route, SENT_WITHOUT_ROW, answer_of(one), one.reward, one.truth)
+        except Unavailable as error:
+            self._silent = error
+            return error.sentence
+        except DecantError as error:
+            return error.sentence
+        return ""
