@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from services.decisions.service import Decisions, open_decisions
 from services.deployments.engine import Engine
 from services.deployments.local import LocalEngine
+from services.domain import ChangeNote
 from services.errors import Unavailable, without_secrets
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
@@ -21,9 +23,11 @@ from services.runtime.controller.status import HEARTBEAT_STALE_S, heartbeat_age_
 from services.runtime.envoy.admin import EnvoyAdmin
 from services.runtime.envoy.bootstrap import admin_socket
 from services.settings import Settings
+from services.tracking.datasets import DatasetCatalogue
 from services.tracking.models import ModelCatalogue
 from services.tracking.runs import RunCatalogue
 from services.traffic.client import PredictionClient
+from services.traffic.replay import ReplaySpec
 from services.verdict.assessing import Sources
 from services.verdict.service import Verdicts
 
@@ -37,6 +41,7 @@ class Services:
     operations: Operations
     runs: RunCatalogue
     models: ModelCatalogue
+    datasets: DatasetCatalogue
     training: TrainingJobs
     predictions: PredictionClient
     replays: ReplayJobs
@@ -68,9 +73,10 @@ def build_services(settings: Settings) -> Services:
         operations=operations,
         runs=runs,
         models=models,
+        datasets=DatasetCatalogue(settings.tracking_uri),
         training=TrainingJobs(database, queue, settings),
         predictions=PredictionClient(settings.request_timeout_s),
-        replays=ReplayJobs(store, queue, engine, settings),
+        replays=ReplayJobs(store, queue, engine, settings, begin_test=partial(_begin_test, verdicts)),
         metrics=metrics,
         store=store,
         verdicts=verdicts,
@@ -86,6 +92,11 @@ def build_services(settings: Settings) -> Services:
             }
         ),
     )
+
+
+def _begin_test(verdicts: Verdicts, spec: ReplaySpec, who: str) -> None:
+    note = ChangeNote(who, "with the first replay")
+    verdicts.begin_with(spec.namespace, spec.deployment, spec.reward, note=note, arms=spec.arms)
 
 
 def _said(ask: Callable[[], object], detail: str) -> str:

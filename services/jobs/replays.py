@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -55,9 +55,11 @@ class ReplayJobs:
         engine: Engine,
         settings: Settings,
         patience_s: float = PATIENCE_S,
+        begin_test: Callable[[ReplaySpec, str], object] | None = None,
     ) -> None:
         self._store, self._queue, self._engine, self._settings = store, queue, engine, settings
         self._patience_s = patience_s
+        self._begin_test = begin_test
         self._lock = threading.Lock()
         self._active: dict[int, StopSignal] = {}
         self._halting = False
@@ -79,6 +81,8 @@ class ReplayJobs:
         total = len(chosen_rows(spec, dataset.rows)) * spec.passes
         if not total:
             raise InvalidInput(f"{dataset.name} has {dataset.rows} rows: none is left from row {spec.start} on.")
+        if self._begin_test is not None and spec.mode is not ReplayMode.PINNED:
+            self._begin_test(spec, who)  # before the first row, so that its rule is older than all it judges
         stored = {**spec_to_json(spec), "digest": dataset.digest}
         record = self._store.replays.add(spec.namespace, spec.deployment, stored, total, JobState.QUEUED.value, who)
         enqueue_replay(self._queue, record.id)

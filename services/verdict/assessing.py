@@ -100,7 +100,7 @@ class Assessing:
         table = metric_rows(rule, paired, strata, together(strata), strands)
         strip = self._checks(strata, seen, history, strands, tails)
         rows = replay_rows(ledger, paired.replays, paired.pairs)
-        slicing = find_slices(rows, self._max_mb)
+        slicing = find_slices(rows, paired.pairs, self._max_mb)
         verdict = decide(test, strip, pairs, live, table)
         return Assessment(
             test=test,

@@ -52,15 +52,19 @@ class Verdicts:
         models = found.predictor(rule.champion).model_uri, found.predictor(rule.challenger).model_uri
         return test_of(self._store.tests.start(namespace, deployment, rule.to_json(), *models, note.who, note.why))
 
-    def begin_with(self, namespace: str, deployment: str, reward: Reward, *, note: ChangeNote) -> ABTest | None:
-        """Begin a test with a proposed rule and this reward if none runs and there are two arms to compare.
+    def begin_with(
+        self, namespace: str, deployment: str, reward: Reward, *, note: ChangeNote, arms: tuple[str, ...] = ()
+    ) -> ABTest | None:
+        """Begin a test with the usual rule and this reward if none runs and there are two arms to compare.
+
+        `arms` are champion and challenger; the first two that are live if it is empty.
 
         So whoever replays first and asks for the verdict later has fixed the rule before the first row.
         """
         try:
             if self.running(namespace, deployment) is not None:
                 return None
-            champion, challenger = self._arms(self._engine.get(namespace, deployment))
+            champion, challenger = arms or self._arms(self._engine.get(namespace, deployment))
             return self.start(namespace, deployment, Rule(champion, challenger, reward), note=note)
         except (InvalidInput, Conflict):  # a single arm, or somebody was quicker
             return None

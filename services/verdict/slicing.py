@@ -12,7 +12,7 @@ from services.errors import DecantError
 from services.stats.slices import MIN_ROWS, Q, standing_out
 from services.traffic.datasets import load_dataset
 from services.verdict.model import Slice
-from services.verdict.rows import ReplayRows
+from services.verdict.rows import MOST_PAIRS, ReplayRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,13 @@ class Slicing:
     note: str = ""
 
 
-def find_slices(parts: Sequence[ReplayRows], max_mb: int) -> Slicing:
-    """Look through the largest replay of `parts`, whose dataset must still be there as it was."""
+def find_slices(parts: Sequence[ReplayRows], pairs: int, max_mb: int) -> Slicing:
+    """Look through the largest replay of `parts`, whose dataset must still be there as it was.
+
+    `pairs` is how many pairs there are, read or not.
+    """
+    if pairs > MOST_PAIRS:
+        return Slicing(note=f"Parts are looked at for up to {count(MOST_PAIRS)} pairs; here are {count(pairs)}.")
     if not parts:
         return Slicing()
     part = max(parts, key=lambda p: len(p.row))
