@@ -10,6 +10,7 @@ from app.cli.changes import delete, events, history, logs, undo
 from app.cli.decide import decisions, end_test, keep, promote, undo_decision
 from app.cli.demo import demo
 from app.cli.deployments import deploy
+from app.cli.export import export
 from app.cli.group import DecantGroup
 from app.cli.jobs import cancel, jobs, resume
 from app.cli.monitor import monitor
@@ -19,6 +20,7 @@ from app.cli.runs import runs
 from app.cli.system import down, status, up
 from app.cli.traffic import traffic
 from app.cli.train import train
+from app.cli.truth import truth
 from app.cli.verdict import report, verdict
 from app.cli.verdict_tests import test
 
@@ -48,6 +50,7 @@ for command in (
     traffic,
     predict,
     replay,
+    truth,
     monitor,
     test,
     verdict,
@@ -57,6 +60,7 @@ for command in (
     end_test,
     undo_decision,
     decisions,
+    export,
     history,
     undo,
     delete,

@@ -1,0 +1,146 @@
+"""truth: what became known of predictions after they were made, from a CSV into ledger and counters."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.options import deployment_key, json_option, namespace_option, services, why_option
+from app.cli.output import ProgressLine, put_json, put_table, say
+
+if TYPE_CHECKING:
+    from services.traffic.rewards import Reward
+    from services.truths.attaching import Report
+
+REPLAYS = "replay"
+
+
+@click.command()
+@click.argument("file", required=False)
+@namespace_option
+@click.option("--deployment", metavar="NAME", help="Only predictions of this deployment.  [default: of all]")
+@click.option(
+    "--reward",
+    type=click.Choice([REPLAYS, "bounded", "hit", "absolute", "squared", "tutorial"]),
+    default=REPLAYS,
+    show_default=True,
+    help="What a truth earns; replay: as in the replay that sent the row.",
+)
+@click.option("--scale", default=1.0, show_default=True, help="The error that halves the bounded reward.")
+@click.option("--replace", is_flag=True, help="Replace truths and rewards that are there and differ.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+@click.option("--resend", is_flag=True, help="Send the rewards that have not reached their arm's counter.")
+@why_option
+@json_option
+def truth(
+    file: str | None,
+    namespace: str,
+    deployment: str | None,
+    reward: str,
+    scale: float,
+    replace: bool,
+    dry_run: bool,
+    resend: bool,
+    why: str,
+    as_json: bool,
+) -> None:
+    """Attach truths or rewards that arrive after their predictions; each line names one by its puid.
+
+    FILE is a CSV (- for stdin) whose first line names the columns: puid, and truth or reward (or both). Rewards that
+    are new go to the arm that earned them as feedback, except for rows of paired replays and rewards that can be
+    negative, which live in the ledger alone. The same file twice changes nothing.
+
+    \b
+    Example: python -m app truth labels.csv --dry-run
+             python -m app truth labels.csv --reward bounded --scale 0.5
+             python -m app truth --resend
+    JSON: {"lines", "attached", "replaced", "kept", "unknown", "unknown_puids", "unanswered", "bad",
+           "bad_lines": [{line, words}], "fed", "unfed", "feedback_error", "dry_run"}
+    """
+    if bool(file) == resend:
+        raise click.UsageError("Give a file, or --resend.")
+    if resend and (dry_run or replace):
+        raise click.UsageError("--resend goes with neither --dry-run nor --replace.")
+    built = services()
+    only = deployment_key(deployment, namespace) if deployment else None
+    line = ProgressLine()
+    parts = built.engine, built.predictions, built.store
+    try:
+        if file is None:
+            from services.truths.attaching import resend as send_again
+
+            report = send_again(*parts, only=only, progress=lambda r: line.show(f"{r.fed + r.unfed:,} rewards sent"))
+        else:
+            from services.truths.attaching import attach_truths
+            from services.truths.files import open_truths
+
+            total = None if file == "-" else _count_lines(file)
+            with nullcontext(sys.stdin) if file == "-" else open_truths(file) as lines:
+                report = attach_truths(
+                    *parts, lines, who=built.settings.user, why=why.strip(), reward=_reward(reward, scale), only=only,
+                    overwrite=replace, dry_run=dry_run, progress=_shower(line, total),
+                )  # fmt: skip
+    finally:
+        line.done()
+    if as_json:
+        put_json(report)
+    else:
+        _put(report, resent=resend)
+
+
+def _reward(kind: str, scale: float) -> Reward | None:
+    if kind == REPLAYS:
+        return None
+    from services.traffic.rewards import Reward, RewardKind
+
+    return Reward(RewardKind(kind), scale)
+
+
+def _count_lines(file: str) -> int:
+    from services.truths.files import open_truths
+
+    with open_truths(Path(file)) as lines:
+        return max(0, sum(block.count("\n") for block in iter(lambda: lines.read(1 << 20), "")) - 1)
+
+
+def _shower(line: ProgressLine, total: int | None) -> Callable[[Report], None]:
+    def show(report: Report) -> None:
+        of = "" if total is None else f" of about {total:,}"
+        line.show(f"{report.lines:,}{of} lines, {report.attached:,} attached")
+
+    return show
+
+
+def _put(report: Report, *, resent: bool) -> None:
+    if not resent:
+        put_table(
+            ("lines", "attached", "replaced", "had it already", "unknown puid", "no answer", "bad"),
+            [
+                tuple(
+                    f"{n:,}"
+                    for n in (
+                        report.lines, report.attached, report.replaced, report.kept, report.unknown,
+                        report.unanswered, report.bad,
+                    )
+                )
+            ],
+            right=range(7),
+        )  # fmt: skip
+    if report.unknown_puids:
+        more = report.unknown - len(report.unknown_puids)
+        say(f"Nobody knows {', '.join(report.unknown_puids)}{f' and {more:,} more' if more else ''}.")
+    for bad in report.bad_lines:
+        say(f"  line {bad.line:,}: {bad.words}")
+    if report.bad > len(report.bad_lines):
+        say(f"  and {report.bad - len(report.bad_lines):,} more bad lines")
+    if report.dry_run:
+        say("Nothing was changed: this was a dry run.")
+    elif report.fed or report.unfed or resent:
+        say(f"{report.fed:,} reward{'s' * (report.fed != 1)} reached the counters.")
+    if report.unfed:
+        say(f"{report.unfed:,} did not: {report.feedback_error} `python -m app truth --resend` sends them again.")

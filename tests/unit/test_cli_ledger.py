@@ -1,0 +1,116 @@
+"""`truth` and `export`: the ledger from the command line, with nobody behind the gateway."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli.main import cli
+from services.evidence.database import open_database
+from services.evidence.store import EvidenceStore
+from tests.support.outcomes import new_replay, outcome
+from tests.support.waiting import free_port
+
+Invoke = Callable[..., Result]
+BOUNDED = {"kind": "bounded", "scale": 1.0}
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceStore]:
+    """The ledger of the installation that the commands talk to: five rows of a replay without truths."""
+    monkeypatch.setenv("DECANT_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("DECANT_GATEWAY_PORT", str(free_port()))
+    monkeypatch.setenv("DECANT_USER", "ada")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    database = open_database(f"sqlite:///{tmp_path / 'state' / 'decant.db'}")
+    store = EvidenceStore(database)
+    new_replay(store, reward=BOUNDED)
+    store.ledger.record([outcome(n, prediction=5.0, truth=None, reward=None) for n in range(5)])
+    yield store
+    database.dispose()
+
+
+def decant(*arguments: str, input: str | None = None) -> Result:
+    return CliRunner().invoke(cli, arguments, input=input)
+
+
+@pytest.fixture
+def truths(tmp_path: Path) -> str:
+    (tmp_path / "t.csv").write_text("puid,truth\nr1-0-0,5\nr1-0-1,6\nsomebody-else,6\nr1-0-2,\n")
+    return str(tmp_path / "t.csv")
+
+
+def test_truths_reach_the_ledger_and_wait_for_their_arm(store: EvidenceStore, truths: str) -> None:
+    dry = json.loads(decant("truth", truths, "--dry-run", "--json").stdout)
+    assert (dry["attached"], dry["dry_run"]) == (2, True)
+    result = decant("truth", truths, "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert (answer["lines"], answer["attached"], answer["unknown"], answer["bad"]) == (4, 2, 1, 1)
+    assert answer["unknown_puids"] == ["somebody-else"]
+    assert answer["bad_lines"] == [{"line": 5, "words": "there is no truth"}]
+    assert (answer["fed"], answer["unfed"]) == (0, 2)
+    assert "deployment" in answer["feedback_error"]  # there is none of that name
+    (block,) = store.ledger.blocks("seldon", "wine")
+    assert (block.reward.n, block.reward.total, block.feedback_failed) == (2, 1.5, 2)
+
+
+def test_what_is_there_is_replaced_only_when_asked_for(store: EvidenceStore, truths: str) -> None:
+    assert decant("truth", truths).exit_code == 0
+    other = "puid,truth\nr1-0-0,7\n"
+    assert json.loads(decant("truth", "-", "--json", input=other).stdout)["kept"] == 1
+    replaced = decant("truth", "-", "--replace", "--reward", "squared", "--why", "typo", "--json", input=other)
+    assert json.loads(replaced.stdout)["replaced"] == 1
+    (changed,) = [o for o in store.outcomes("seldon", "wine") if o.puid == "r1-0-0"]
+    assert (changed.truth, changed.reward) == (7, -4.0)
+
+
+def test_people_are_told_what_became_of_each_line(store: EvidenceStore, truths: str) -> None:
+    result = decant("truth", truths)
+    assert "attached" in result.stdout and "unknown puid" in result.stdout
+    for words in ("somebody-else", "line 5: there is no truth", "--resend"):
+        assert words in result.stderr
+    assert "0 rewards reached the counters" in decant("truth", "--resend").stderr
+
+
+def test_only_one_deployment(store: EvidenceStore, truths: str) -> None:
+    answer = json.loads(decant("truth", truths, "--deployment", "beer", "--json").stdout)
+    assert (answer["attached"], answer["unknown"]) == (0, 3)
+
+
+@pytest.mark.parametrize("arguments", [[], ["x.csv", "--resend"], ["--resend", "--dry-run"]])
+def test_wrong_usage(store: EvidenceStore, arguments: list[str]) -> None:
+    assert decant("truth", *arguments).exit_code == 2
+
+
+def test_files_that_cannot_be_used(store: EvidenceStore, tmp_path: Path) -> None:
+    (tmp_path / "odd.csv").write_text("id,label\n1,2\n")
+    result = decant("truth", str(tmp_path / "odd.csv"))
+    assert result.exit_code == 2 and "no column “puid”" in result.stderr
+    assert decant("truth", str(tmp_path / "none.csv")).exit_code == 3
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_outcomes_as_a_file(store: EvidenceStore, tmp_path: Path, ending: str) -> None:
+    file = str(tmp_path / f"out.{ending}")
+    result = decant("export", file, "--deployment", "wine", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {"file": file, "format": ending, "rows": 5}
+    found = pd.read_csv(file) if ending == "csv" else pd.read_parquet(file)
+    assert found.prediction.tolist() == [5.0] * 5
+    again = decant("export", file)
+    assert again.exit_code == 2 and "--force" in again.stderr
+    assert "0 outcomes" in decant("export", file, "--force", "--deployment", "beer").stderr
+
+
+def test_exports_that_cannot_be(store: EvidenceStore, tmp_path: Path) -> None:
+    assert decant("export", str(tmp_path / "x.doc")).exit_code == 2
+    assert decant("export", str(tmp_path / "x.csv"), "--replay", "9").exit_code == 3
+    assert decant("export", str(tmp_path / "x.csv"), "--test", "9").exit_code == 3
+    assert decant("export", str(tmp_path / "x.csv"), "--test", "1", "--deployment", "wine").exit_code == 2
+    assert list(tmp_path.glob("x.*")) == []
