@@ -70,7 +70,7 @@ class Decisions:
         Raises:
             InvalidInput: without a reason; if the test has ended; if the evidence does not carry the decision (see
                 `obstacles`) and it is not overridden.
-            NotFound: if the deployment or an arm is gone.
+            NotFound: if the deployment, an arm or the test is gone.
             Conflict: if an arm serves another model than the test is about, or somebody changes the deployment or
                 decides at the same moment.
             Unavailable: if a part does not answer, before anything has changed.
@@ -79,8 +79,6 @@ class Decisions:
         test = assessment.test
         if not note.why:
             raise InvalidInput("A decision needs a reason.", "Say in a sentence why; it is kept in the history.")
-        if not test.running:
-            raise InvalidInput(f"Test {test.id} has ended: {test.ended_why or 'nobody said why'}.", "Start a new one.")
         against = obstacles(kind, assessment)
         if against and not override:
             raise InvalidInput(
@@ -89,6 +87,9 @@ class Decisions:
             )
         with self._locked(test.namespace, test.deployment):
             self._check_free(test.namespace, test.deployment)
+            now = self._world.tests.get(test.id)
+            if now.ended_at is not None:
+                raise InvalidInput(f"Test {test.id} has ended: {now.ended_why}.", "Start a new one.")
             plan = make_plan(self._world, assessment, kind)
             record = self._table.add(
                 test.id,

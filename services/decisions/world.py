@@ -12,12 +12,17 @@ from services.deployments.engine import Engine
 from services.domain import Change, DeploymentStatus
 from services.errors import NotFound
 from services.evidence.decision_table import DecisionRecord
+from services.evidence.tests_table import ABTestRecord
 from services.operations import NOTHING, Operations, manifest_text
 from services.tracking.registry import Registry
 
 
 class Tests(Protocol):
     """The tests that are decided on."""
+
+    def get(self, test_id: int) -> ABTestRecord:
+        """Raises NotFound."""
+        ...
 
     def end(self, test_id: int, why: str) -> bool:
         """End a test; returns whether it was running."""

@@ -19,7 +19,8 @@ from services.operations import Operations
 from services.tracking.registry import Registry
 from services.verdict.model import Assessment
 from services.verdict.report import render_report
-from services.verdict.rule import ABTest, Rule
+from services.verdict.rule import Rule
+from services.verdict.service import test_of
 from tests.support import verdicts
 from tests.support.memory_engine import MemoryEngine
 
@@ -34,8 +35,11 @@ class FileEngine(MemoryEngine):
     def __init__(self, file: Path) -> None:
         super().__init__()
         self._file = file
-        if file.exists():
-            self._entries, self._versions = pickle.loads(file.read_bytes())
+
+    def _reach(self) -> None:
+        super()._reach()
+        if self._file.exists():
+            self._entries, self._versions = pickle.loads(self._file.read_bytes())
 
     def _put(self, *args: object) -> DeploymentStatus:
         status = super()._put(*args)  # type: ignore[arg-type]
@@ -102,9 +106,12 @@ class Desk:
         """Start a test of the deployment's first two arms; its assessment is one of the examples."""
         a, b = self.engine.get(NAMESPACE, name).deployment.predictors[:2]
         chosen = rule or Rule(champion=a.name, challenger=b.name)
-        row = self.store.tests.start(NAMESPACE, name, chosen.to_json(), a.model_uri, b.model_uri, "ann", "is b better?")
-        test = ABTest(row.id, NAMESPACE, name, chosen, row.model_a, row.model_b, row.who, row.started_at, row.why)
-        return replace(verdicts.EXAMPLES[example](), test=test)
+        self.store.tests.start(NAMESPACE, name, chosen.to_json(), a.model_uri, b.model_uri, "ann", "is b better?")
+        return self.assess(name, example)
+
+    def assess(self, name: str, example: str = "ship") -> Assessment:
+        """An example's assessment of the deployment's newest test."""
+        return replace(verdicts.EXAMPLES[example](), test=test_of(self.store.tests.recent(NAMESPACE, name, 1)[0]))
 
     def alias(self, name: str) -> str | None:
         return self.registry.aliased(name)
