@@ -55,7 +55,7 @@ def slices_html(slices: Sequence[Slice], colors: tuple[str, str]) -> str:
         seen = f"n {fmt.count(one.n)} rows, q {fmt.number(one.q, 2)}"
         rows.append(
             f'<tr class="dv-first"><td>{escape(one.label)}<small>{seen}</small></td>'
-            f'<td class="dv-number">{words.change(one.shrunk, "")}<small>unshrunk {words.change(one.difference, "")}'
+            f'<td class="dv-number">{words.change(one.shrunk, "")}<small>measured {words.change(one.difference, "")}'
             f"</small></td><td>{bar}</td></tr>"
         )
     head = "<tr><th>Rows with</th><th>B − A</th><th></th></tr>"

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from datetime import tzinfo
+from functools import partial
 
 import streamlit as st
 
 from app import format as fmt
 from app.components.verdict_evidence import TITLES
 from app.guard import boundary, escape
+from app.wiring import services
+from services.evidence.export import ExportForm
+from services.evidence.store import EvidenceStore
 from services.verdict import words
-from services.verdict.model import Assessment, Strand
+from services.verdict.model import Assessment, Interval, Strand
 from services.verdict.report import render_report
 from services.verdict.rule import Source
 
+LABELS = {ExportForm.PARQUET: "Parquet", ExportForm.CSV: "CSV"}
 WELCH_NOTE = (
     "Welch's interval is the classical one at this look. It does not decide: looked at again and again, as a dashboard "
     "is, it excludes 0 by chance in a third to a half of all tests between equal arms. The always-valid interval is "
@@ -41,10 +46,9 @@ def draw_why(assessment: Assessment, zone: tzinfo, *, key: str) -> None:
         st.markdown(
             "\n".join(f"- {escape(name)}: {escape(said)}" for name, said in words.rule_facts(assessment.test.rule))
         )
-        st.caption(
-            f"A is `{escape(assessment.test.model_a)}`, B is `{escape(assessment.test.model_b)}`, since "
-            f"{fmt.clock(assessment.test.started_at, zone, assessment.as_of)}."
-        )
+        test = assessment.test
+        since = fmt.clock(test.started_at, zone, assessment.as_of)
+        st.caption(escape(f"A is `{test.model_a}`, B is `{test.model_b}`, since {since}."))
 
 
 def draw_downloads(assessment: Assessment, *, key: str) -> None:
@@ -59,6 +63,21 @@ def draw_downloads(assessment: Assessment, *, key: str) -> None:
             on_click="ignore",
             key=f"report-{key}",
         )
+        store = services().store  # asked for here: the download is made in a thread of its own
+        for form in ExportForm:
+            st.download_button(
+                f"Outcomes ({LABELS[form]})",
+                partial(_outcomes, store, form, test.id),
+                file_name=f"decant-{test.deployment}-test-{test.id}.{form}",
+                mime="application/octet-stream",
+                icon=":material/table_view:",
+                on_click="ignore",
+                key=f"outcomes-{form}-{key}",
+            )
+
+
+def _outcomes(store: EvidenceStore, form: ExportForm, test_id: int) -> bytes:
+    return store.outcomes_as(form, store.export_scope(test=test_id))
 
 
 def _draw_strand(assessment: Assessment, strand: Strand, zone: tzinfo) -> None:
@@ -72,14 +91,17 @@ def _draw_strand(assessment: Assessment, strand: Strand, zone: tzinfo) -> None:
 
 
 def strand_table(strand: Strand) -> dict[str, list[str]]:
-    """Always-valid and Welch's interval below each other. Pure."""
-    rows = [("always-valid, decides", strand.interval), ("Welch, at this look only", strand.welch)]
+    """The always-valid interval and Welch's beside each other. Pure."""
+
+    def column(found: Interval | None) -> list[str]:
+        if found is None:
+            return [fmt.NONE] * 5
+        ends = [words.change(x, "") for x in (found.estimate, found.low, found.high)]
+        return [*ends, words.level(found.level), words.p_value(found.p)]
+
+    n = f"A {fmt.count(strand.n_a)}, B {fmt.count(strand.n_b)}"
     return {
-        "Interval": [name for name, _ in rows],
-        "B − A": [words.change(i.estimate if i else None, "") for _, i in rows],
-        "from … to": [words.bounds(i, "") if i else fmt.NONE for _, i in rows],
-        "level": [words.level(i.level) if i else fmt.NONE for _, i in rows],
-        "p": [words.p_value(i.p if i else None) for _, i in rows],
-        "n A": [fmt.count(strand.n_a)] * 2,
-        "n B": [fmt.count(strand.n_b)] * 2,
+        "Interval": ["B − A", "from", "to", "level", "p", "n"],
+        "always-valid, decides": [*column(strand.interval), n],
+        "Welch, at this look only": [*column(strand.welch), n],
     }

@@ -76,7 +76,8 @@ def test_ship_b_with_all_its_evidence(dashboard: Dashboard, verdicts: ExampleVer
     assert "B loses on alcohol 8.0 to 9.4." in said
     assert list(app.dataframe[0].value["Row"]) == [4745, 17, 2210, 981]
     assert "replay=4" in links(app)["Replay 4"]
-    assert app.get("download_button")[0].proto.label == "Report (HTML)"
+    labels = [button.proto.label for button in app.get("download_button")]
+    assert labels == ["Report (HTML)", "Outcomes (Parquet)", "Outcomes (CSV)"]
     assert "does not decide" in said  # Welch
 
 

@@ -229,13 +229,14 @@ class TestSentences:
     def test_any_answer_can_be_shown(self, value, said):
         assert shown(value) == said
 
-    def test_welch_stands_below_what_decides(self):
+    def test_welch_stands_beside_what_decides(self):
         strand = paired_of(ship())
         table = strand_table(strand)
-        assert table["Interval"][0] == "always-valid, decides"
-        assert table["B − A"][0] == table["B − A"][1]
-        assert table["from … to"][0] != table["from … to"][1]
-        assert strand_table(paired_of(distrust()))["B − A"] == ["—", "—"]
+        first, second = table["always-valid, decides"], table["Welch, at this look only"]
+        assert first[0] == second[0]  # the same estimate
+        assert first[1:3] != second[1:3]
+        assert first[-1] == "A 500, B 500"
+        assert strand_table(paired_of(distrust()))["always-valid, decides"][:5] == ["—"] * 5
 
     def test_tests_have_a_name_with_their_time(self):
         test = ship().test
