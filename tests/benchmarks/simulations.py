@@ -16,13 +16,14 @@ from tests.simulation.counting import cover, peek_counters
 from tests.simulation.drift import DAYS, live_through, stratify
 from tests.simulation.families import FAMILIES, TUTORIAL, bernoulli, bounded, mean_bounded, normal, of_residuals
 from tests.simulation.pairs import PAIRS, PLANTED, replay
-from tests.simulation.peeking import errors, peek
+from tests.simulation.peeking import ahead, errors, peek
 from tests.simulation.routing import route
 from tests.simulation.wines import shuffle
 from tests.support.wine import TARGET, wine_frame
 
 SEED = 20_261
 RUNS = 10_000
+LONG_RUNS = 5000
 SLOW_RUNS = 2000
 ALPHA = 0.05
 
@@ -38,11 +39,11 @@ def measure() -> list[Line]:
 
 def _at_most(measure: str, found: Share, peer: str = "", limit: float = ALPHA) -> Line:
     """A promise of "at most": held if the true share is below the limit with 99 % confidence."""
-    return Line(measure, f"{found} of {found.runs:,}", peer, "", f"at most {limit:.1%}", found.at_most <= limit)
+    return Line(measure, f"{found} of {found.runs:,}", peer, "", f"at most {100 * limit:g} %", found.at_most <= limit)
 
 
 def _at_least(measure: str, found: Share, limit: float, peer: str = "") -> Line:
-    return Line(measure, f"{found} of {found.runs:,}", peer, "", f"at least {limit:.0%}", found.at_least >= limit)
+    return Line(measure, f"{found} of {found.runs:,}", peer, "", f"at least {100 * limit:g} %", found.at_least >= limit)
 
 
 def _equal_arms() -> Iterator[Line]:
@@ -50,26 +51,29 @@ def _equal_arms() -> Iterator[Line]:
         for share_b in (0.5, 0.2):
             found = peek(family, family, share_b=share_b, runs=RUNS, seed=SEED)
             peer = f"{found.classical}; no gates {found.ungated}; once {found.once}"
-            yield _at_most(f"false alarms, {family.name}, B {share_b:.0%}", found.gated, peer)
+            yield _at_most(f"false alarms, {family.name}, B {100 * share_b:g} %", found.gated, peer)
     raw = peek(TUTORIAL, TUTORIAL, share_b=0.2, runs=RUNS, seed=SEED)
-    yield _at_most("interval shown at all, 1/e², B 20%", raw.shown, f"{raw.classical}", 0.01)
+    yield _at_most("interval shown at all, 1/e², B 20 %", raw.shown, f"{raw.classical}", 0.01)
+    lucky = ahead(TUTORIAL, 0.2, runs=RUNS, seed=SEED)
+    fair = ahead(FAMILIES[6], 0.2, runs=RUNS, seed=SEED)
+    yield Line("equal models at 80/20: A ahead, 1/(1 + e²)", f"{fair} of {RUNS:,}", f"with 1/e² {lucky}")
 
 
 def _long() -> Iterator[Line]:
     """Ten times as long: 50,000 requests."""
     for family in (normal(), FAMILIES[3], FAMILIES[4], FAMILIES[6]):
-        found = peek(family, family, share_b=0.2, runs=SLOW_RUNS, seed=SEED + 1, looks=1000)
+        found = peek(family, family, share_b=0.2, runs=LONG_RUNS, seed=SEED + 1, looks=1000)
         peer = f"{found.classical}; no gates {found.ungated}; once {found.once}"
-        yield _at_most(f"false alarms, {family.name}, B 20%, 1,000 looks", found.gated, peer)
+        yield _at_most(f"false alarms, {family.name}, B 20 %, 1,000 looks", found.gated, peer)
 
 
 def _planted() -> Iterator[Line]:
     worse = of_residuals("", bounded, 0.85)
     truth = mean_bounded(0.85) - mean_bounded(0.75)
     cases = (
-        ("1/(1 + e²), sd of e .75 → .85, B 20%", of_residuals("", bounded), worse, 0.2, truth, 0.9),
-        ("normal, .15 sd, B 50%", normal(), normal(1.15), 0.5, 0.15, 0.97),
-        ("normal, .10 sd, B 50%", normal(), normal(1.1), 0.5, 0.1, 0.7),
+        ("1/(1 + e²), sd of e .75 → .85, B 20 %", of_residuals("", bounded), worse, 0.2, truth, 0.9),
+        ("normal, .15 sd, B 50 %", normal(), normal(1.15), 0.5, 0.15, 0.97),
+        ("normal, .10 sd, B 50 %", normal(), normal(1.1), 0.5, 0.1, 0.7),
     )
     for name, a, b, share_b, true, least in cases:
         found = peek(a, b, share_b=share_b, runs=RUNS, seed=SEED + 2, truth=true)
@@ -81,8 +85,9 @@ def _pairs() -> Iterator[Line]:
     for pairs in PAIRS[:3]:
         found = replay(pairs, runs=RUNS, seed=SEED + 3)
         yield _at_most(f"false alarms, pairs, {pairs.name}", found.gated, f"no gates {found.ungated}")
-    lopsided = replay(PAIRS[3], runs=RUNS, seed=SEED + 3)
-    yield Line(f"false alarms, pairs, {PAIRS[3].name}", f"{lopsided.gated}", f"no gates {lopsided.ungated}")
+    for pairs in PAIRS[3:]:  # more lopsided than any gate that leaves power can hold: measured, not promised
+        found = replay(pairs, runs=RUNS, seed=SEED + 3)
+        yield Line(f"false alarms, pairs, {pairs.name}", f"{found.gated} of {RUNS:,}", f"no gates {found.ungated}")
     yield _at_least(f"found within 2,000 pairs: {PLANTED.name}", replay(PLANTED, runs=RUNS, seed=SEED + 3).found, 0.99)
     wines = shuffle(Reward(RewardKind.BOUNDED), runs=SLOW_RUNS, seed=SEED + 3)
     yield _at_least("wine rows in random order: B named within 400", wines.for_b, 0.8)
@@ -93,8 +98,8 @@ def _guardrails() -> Iterator[Line]:
     for rate in (0.001, 0.01, 0.1):
         by_share = {share: errors(rate, share, runs=RUNS, seed=SEED + 4) for share in (0.5, 0.2, 0.05)}
         worst = max(by_share.values(), key=lambda found: found.value)
-        said = ", ".join(f"{share:.0%}: {found}" for share, found in by_share.items())
-        yield _at_most(f"guardrail alarms, both arms fail {rate:.1%}, worst B share", worst, said)
+        said = ", ".join(f"B {100 * share:g} %: {found}" for share, found in by_share.items())
+        yield _at_most(f"guardrail alarms, both arms fail {100 * rate:g} %, worst share", worst, said)
 
 
 def _routing() -> Iterator[Line]:
@@ -103,10 +108,12 @@ def _routing() -> Iterator[Line]:
     yield _at_most("mismatch alarms (red), correct routing", right.red, f"totals {right.totals}", 0.002)
     for lost, least in ((0.05, None), (0.1, 0.75), (0.2, 0.99)):
         found = route(runs=RUNS, seed=SEED + 5, lost_b=lost)
-        name, peer = f"mismatch noticed (amber), B loses {lost:.0%}", f"red {found.red}"
-        yield _at_least(name, found.amber, least, peer) if least else Line(name, f"{found.amber}", peer)
+        name, peer = f"mismatch noticed (amber), B loses {100 * lost:g} %", f"red {found.red}"
+        yield _at_least(name, found.amber, least, peer) if least else Line(name, f"{found.amber} of {RUNS:,}", peer)
     late = route(runs=RUNS, seed=SEED + 5, lag=2)
-    yield Line("mismatch alarms (amber), split in force 100 requests late", f"{late.amber}", f"{late.classical}")
+    yield Line(
+        "mismatch alarms (amber), split in force 100 requests late", f"{late.amber} of {RUNS:,}", f"{late.classical}"
+    )
 
 
 def _drift() -> Iterator[Line]:
@@ -122,9 +129,9 @@ def _drift() -> Iterator[Line]:
 
 
 def _counters() -> Iterator[Line]:
-    for family in (FAMILIES[6], bernoulli(0.1), FAMILIES[4], FAMILIES[3]):
+    for family in (FAMILIES[6], bernoulli(0.1), bernoulli(0.01), FAMILIES[4], FAMILIES[3]):
         found = peek_counters(family, share_b=0.2, runs=SLOW_RUNS, seed=SEED + 8, bound=family.bound)
-        yield _at_most(f"false alarms, counters, {family.name}, B 20%", found)
+        yield _at_most(f"false alarms, counters, {family.name}, B 20 %", found)
     for intervals in (5, 10, 20, 60):
         for name, family, shock in (("1/(1 + e²)", FAMILIES[6], 0.0), ("normal, common shock .3 sd", normal(), 0.3)):
             held = cover(family, intervals=intervals, runs=SLOW_RUNS, seed=SEED + 9, shock_sd=shock)

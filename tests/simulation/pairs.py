@@ -38,16 +38,23 @@ def _hits(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _lopsided(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Rare big gains of B against four times as many small losses."""
+    """One big gain of B among a hundred rows, against four small losses."""
     draw = rng.random(shape)
     return np.where(draw < 0.01, 1.0, np.where(draw < 0.05, -0.25, 0.0))
+
+
+def _very_lopsided(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """One among two hundred, against ten very small ones."""
+    draw = rng.random(shape)
+    return np.where(draw < 0.005, 1.0, np.where(draw < 0.055, -0.1, 0.0))
 
 
 PAIRS = (
     Pairs("normal", lambda rng, shape: rng.standard_normal(shape)),
     Pairs("1/(1 + e²), errors alike", _alike),
     Pairs("hit or miss, 2 % differ", _hits),
-    Pairs("rare gains, small losses", _lopsided),
+    Pairs("1 gain of 1 against 4 losses of .25", _lopsided),
+    Pairs("1 gain of 1 against 10 losses of .1", _very_lopsided),
 )
 PLANTED = Pairs("normal, .2 sd better", lambda rng, shape: rng.normal(0.2, 1, shape), 0.2)
 

@@ -98,6 +98,14 @@ def gates_open(a: Looks, b: Looks) -> np.ndarray:
     return found & ((a.squares > 0) | (b.squares > 0))
 
 
+def ahead(family: Family, share_b: float, *, runs: int, seed: int, requests: int = 2000) -> Share:
+    """A/A tests in which A has the higher mean at the end: half of them, for a reward that has a mean."""
+    rng = np.random.default_rng(seed)
+    n_b = round(requests * share_b)
+    means = [family.draw(rng, (runs, n)).mean(axis=1) for n in (requests - n_b, n_b)]
+    return Share(int(np.sum(means[0] > means[1])), runs)
+
+
 def errors(
     rate: float, share_b: float, *, runs: int, seed: int, looks: int = 100, per_look: int = 50, planned: float = 5000
 ) -> Share:

@@ -5,6 +5,8 @@ A claim of "at most 5 %" holds if so few of the experiments fail that the true s
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from tests.simulation.counting import cover, peek_counters
 from tests.simulation.drift import DAYS, live_through, stratify
 from tests.simulation.families import FAMILIES, TUTORIAL, Family, bernoulli, bounded, mean_bounded, normal, of_residuals
 from tests.simulation.pairs import PAIRS, PLANTED, Pairs, pair_gates_open, replay
-from tests.simulation.peeking import draw_looks, errors, gates_open, peek
+from tests.simulation.peeking import ahead, draw_looks, errors, gates_open, peek
 from tests.simulation.routing import route
 
 ALPHA = 0.05
@@ -41,6 +43,17 @@ def test_the_tutorials_reward_is_never_shown():
         found = peek(TUTORIAL, TUTORIAL, share_b=share_b, runs=RUNS, seed=3)
         assert found.shown.at_most < 0.01
         assert found.gated.at_most < 0.01
+
+
+def test_the_tutorials_reward_favours_the_arm_with_more_traffic():
+    """Tail index 1/2: the mean of n rewards is like n times one fixed stable variable, so that of two equal models at
+    80/20 A is ahead with probability (2/pi) atan(sqrt(80/20)) = 70.5 %."""
+    expected = 2 / math.pi * math.atan(math.sqrt(80 / 20))
+    found = ahead(TUTORIAL, 0.2, runs=RUNS, seed=18)
+    assert found.at_least < expected < found.at_most
+    assert found.at_least > 0.65
+    even = ahead(FAMILIES[6], 0.2, runs=RUNS, seed=18)
+    assert even.at_least < 0.5 < even.at_most
 
 
 def test_a_difference_that_is_there_is_found_and_covered():
