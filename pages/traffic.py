@@ -1,17 +1,18 @@
-"""Traffic: one request by hand, or a labelled dataset replayed through a deployment."""
+"""Traffic: one request by hand, a labelled dataset replayed through a deployment, or truths that arrive later."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from app import reads, state
+from app.components.late_truth import draw_late_truth
 from app.components.one_request import draw_one_request
 from app.components.picker import pick_deployment
 from app.components.replay_form import draw_replay_form
 from app.components.replay_progress import draw_replays
 from app.guard import boundary
 
-ONE, REPLAY = "One request", "Replay"
+ONE, REPLAY, TRUTH = "One request", "Replay", "Late truth"
 
 
 def page() -> None:
@@ -25,7 +26,7 @@ def page() -> None:
     reads.prefetch(*((reads.model, p.model_uri) for p in status.deployment.predictors[:1]), (reads.health,))
     sending = st.segmented_control(
         "What to send",
-        [ONE, REPLAY],
+        [ONE, REPLAY, TRUTH],
         default=ONE,
         required=True,
         key=state.Param.SENDING,
@@ -35,6 +36,10 @@ def page() -> None:
     if sending == ONE:
         with boundary("The request"):
             draw_one_request(status)
+        return
+    if sending == TRUTH:
+        with boundary("Late truth"):
+            draw_late_truth(status.deployment)
         return
     with boundary("The form"):
         draw_replay_form(status)
