@@ -19,7 +19,10 @@ VERBS = {
     "split": "moved the traffic",
     "delete": "deleted it",
     "undo": "undid a change",
+    "end-test": "ended its test without a winner",
+    "undo-decision": "took a decision on its test back",
 }
+DECIDED = {"promote": "promoted: ", "keep": "kept: ", "undo-decision": "took a decision back: "}
 
 
 def describe(change: Change) -> str:
@@ -36,7 +39,7 @@ def describe(change: Change) -> str:
     said = _difference(change.before, change.after) if change.before and change.after else ""
     if not said:
         return VERBS.get(change.what, change.what)
-    return f"undid: {said}" if change.what == "undo" else said
+    return f"{DECIDED.get(change.what, 'undid: ' if change.what == 'undo' else '')}{said}"
 
 
 @lru_cache(maxsize=512)

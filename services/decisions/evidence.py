@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from services.domain.text import count
+from services.verdict import words
 from services.verdict.model import Assessment, MetricRow, Strand
 
 FORMAT = 1
@@ -58,9 +60,10 @@ def summary(assessment: Assessment) -> str:
     called = assessment.call.value
     if strand is None:
         return f"{called}; no evidence yet"
-    label = row.label.lower() if row is not None else "reward"
-    n = f"{strand.n:,} {'pairs' if strand.source.value == 'paired' else 'live rewards'}"
+    label = row.label if row is not None else "Reward"
+    n = f"{count(strand.n)} {words.UNITS[strand.source]} of {words.SOURCES[strand.source]}"
     if strand.interval is None:
         return f"{called}; {label} withheld, {n}"
-    i = strand.interval
-    return f"{called}; {label} B − A {i.estimate:+.4g} ({i.level:.0%} interval {i.low:+.4g} to {i.high:+.4g}), {n}"
+    unit, interval = row.unit if row is not None else "", strand.interval
+    moved = words.change(interval.estimate, unit)
+    return f"{called}; {label} B − A {moved} ({interval.level:.0%}: {words.bounds(interval, unit)}), {n}"

@@ -102,7 +102,7 @@ class TestPromote:
 
         finish, begin, _ = desk.operations.history(NAMESPACE, name)
         assert (begin.what, begin.who, begin.before) == ("promote", "lead", manifest_text(before))
-        assert "fewer bad bottles" in begin.why and "500 pairs" in begin.why
+        assert "fewer bad bottles" in begin.why and "500 rows of paired replay" in begin.why
         assert finish.what == "promote"
         ended = desk.store.tests.get(assessment.test.id)
         assert ended.ended_at is not None and "fewer bad bottles" in ended.ended_why

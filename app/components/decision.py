@@ -1,0 +1,110 @@
+"""The decision below a verdict: its buttons while the test runs, what became of it after, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import format as fmt
+from app import reads, state
+from app.components.decision_dialog import ask_to_decide, ask_to_undo
+from app.guard import escape, guarded
+from app.wiring import services
+from services.decisions.model import Decision, Kind, State
+from services.verdict import words
+from services.verdict.model import Assessment, Call
+
+if TYPE_CHECKING:
+    from services.factory import Services
+
+ICONS = {Kind.PROMOTE: ":material/trophy:", Kind.KEEP: ":material/shield:", Kind.END: ":material/flag:"}
+CALLED_FOR = {Call.SHIP: Kind.PROMOTE, Call.KEEP: Kind.KEEP}
+"""The decision that a verdict calls for."""
+BUSY_S = 2
+
+
+@reads.remembered(1)
+def _decisions(backend: Services, namespace: str, name: str) -> Sequence[Decision]:
+    """Newest first."""
+    return tuple(backend.decisions.recent(namespace, name))
+
+
+def draw_decision(assessment: Assessment) -> None:
+    """Buttons that open the dialog while the test runs; else, or besides, the decision there is."""
+    test = assessment.test
+    made = [d for d in _decisions(test.namespace, test.deployment) if d.test == test.id]
+    if made and not made[0].finished:
+        st.fragment(_watch, run_every=BUSY_S)(made[0].id, assessment)
+        return
+    for decision in made[:1]:
+        _draw_made(decision, assessment)
+    if test.running:
+        _draw_buttons(assessment)
+
+
+def _draw_buttons(assessment: Assessment) -> None:
+    names = words.arm_names(assessment.test.rule)
+    labels = {Kind.PROMOTE: f"Promote {names.b} …", Kind.KEEP: f"Keep {names.a} …", Kind.END: "End the test …"}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for kind, label in labels.items():
+            asked = CALLED_FOR.get(assessment.call) is kind
+            key = f"decide-{kind}-{assessment.test.id}"
+            if st.button(label, type="primary" if asked else "secondary", icon=ICONS[kind], key=key):
+                ask_to_decide(kind, assessment)
+
+
+@guarded("The decision")
+def _watch(decision_id: int, assessment: Assessment) -> None:
+    """An unfinished decision: goes on with it, and draws it until the page can be drawn anew."""
+    decision = services().decisions.get(decision_id)
+    services().decisions.settle(decision.namespace, decision.deployment)
+    decision = services().decisions.get(decision_id)
+    if decision.finished:
+        reads.forget()
+        st.rerun()
+    _draw_made(decision, assessment)
+
+
+def _draw_made(decision: Decision, assessment: Assessment) -> None:
+    with st.container(border=True):
+        st.markdown(headline(decision, assessment))
+        if decision.waiting:
+            st.info(escape(f"Not finished yet; it goes on by itself. {decision.waiting}"), icon=":material/sync:")
+        for gap in decision.gaps:
+            st.caption(f":material/info: {escape(gap)}")
+        _draw_ways_on(decision)
+
+
+def headline(decision: Decision, assessment: Assessment) -> str:
+    """What was decided, by whom, when, why and on what, in Markdown. Pure."""
+    names = words.arm_names(assessment.test.rule)
+    what = {Kind.PROMOTE: f"{names.b} is promoted", Kind.KEEP: f"{names.a} stays", Kind.END: "Ended without a winner"}
+    zone = state.zone()
+    said = f"**Decision {decision.id}: {escape(what[decision.kind])}** by {escape(decision.who)}"
+    said += f", {fmt.clock(decision.at, zone)}: {escape(decision.why)}  \n:gray[{escape(decision.summary)}]"
+    if decision.overridden:
+        said += f"  \n:orange[Overridden: {escape(' '.join(decision.overridden))}]"
+    if decision.state in (State.UNDOING, State.UNDONE):
+        word = "Taken back" if decision.state is State.UNDONE else "Being taken back"
+        said += f"  \n**{word}** by {escape(decision.undone_who)}: {escape(decision.undone_why)}"
+    return said
+
+
+def _draw_ways_on(decision: Decision) -> None:
+    found = _decisions(decision.namespace, decision.deployment)
+    standing = next((d for d in found if d.state is not State.UNDONE), None)
+    revocable = standing is not None and standing.id == decision.id and decision.state is not State.UNDOING
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if revocable and st.button("Undo this decision …", icon=":material/undo:", key=f"decision-undo-{decision.id}"):
+            ask_to_undo(decision)
+        st.download_button(
+            "Report",
+            data=lambda: services().decisions.report(decision.id),
+            file_name=f"decision-{decision.id}.html",
+            mime="text/html",
+            icon=":material/download:",
+            key=f"decision-report-{decision.id}",
+            on_click="ignore",
+        )
