@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from services.domain import LATENCY_EDGES_MS, PAIRED, Outcome, OutcomeStatus
+from services.errors import InvalidPayload
 from services.evidence.store import EvidenceStore
 from services.stats.sums import Sums
 
@@ -94,7 +95,7 @@ def check_sums(store: EvidenceStore, predictor: str) -> None:
         assert agrees(total([getattr(b, name) for b in found]), values), name
     edges = [-np.inf, *LATENCY_EDGES_MS, np.inf]
     counted = [sum(low < ms <= high for ms in expected["latency_ms"]) for low, high in pairwise(edges)]
-    assert [sum(column) for column in zip(*(b.latency_counts for b in found), strict=True)] == counted
+    assert [sum(block.latency_counts[i] for block in found) for i in range(len(counted))] == counted
 
 
 def check_pairs(store: EvidenceStore) -> int:
@@ -134,3 +135,20 @@ def some_outcomes(rows: range, seed: int, make: Callable[..., Outcome] = outcome
         for row in rows
         for arm in (arms if make is paired else chance.choice(arms))
     ]  # fmt: skip
+
+
+class NearTruth:
+    """The formula of all replays in tests: 1 - |y - f|, never below 0. Single requests have none."""
+
+    def __init__(self, counted: bool = True) -> None:
+        self._counted = counted
+
+    def reward(self, truth: object, prediction: object, spec: Mapping[str, Any] | None) -> float | None:
+        if spec is None:
+            return None
+        if not isinstance(truth, int | float) or not isinstance(prediction, int | float):
+            raise InvalidPayload("truth", f"“{truth}” is not a number")
+        return max(0.0, 1 - abs(truth - prediction))
+
+    def counted(self, spec: Mapping[str, Any] | None) -> bool:
+        return self._counted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,13 @@ import pytest
 import sqlalchemy as sa
 
 from services.domain import Outcome, OutcomeStatus
-from services.errors import InvalidPayload
 from services.evidence.database import open_database
 from services.evidence.late import Fate, LateTruth
 from services.evidence.schema import corrections
 from services.evidence.store import EvidenceStore
 from tests.support.outcomes import (
     FAILED,
+    NearTruth,
     check_pairs,
     check_sums,
     new_replay,
@@ -42,24 +42,7 @@ def store(database: sa.Engine) -> EvidenceStore:
     return EvidenceStore(database)
 
 
-class Near:
-    """The formula of all replays here: 1 - |y - f|, never below 0. Single requests have none."""
-
-    def __init__(self, counted: bool = True) -> None:
-        self._counted = counted
-
-    def reward(self, truth: object, prediction: object, spec: Mapping[str, Any] | None) -> float | None:
-        if spec is None:
-            return None
-        if not isinstance(truth, int | float) or not isinstance(prediction, int | float):
-            raise InvalidPayload("truth", f"“{truth}” is not a number")
-        return max(0.0, 1 - abs(truth - prediction))
-
-    def counted(self, spec: Mapping[str, Any] | None) -> bool:
-        return self._counted
-
-
-class Luck(Near):
+class Luck(NearTruth):
     """A formula without rhyme or reason, so that rewards are replaced too."""
 
     def __init__(self, chance: random.Random) -> None:
@@ -71,7 +54,7 @@ class Luck(Near):
 
 
 def attach(store: EvidenceStore, *late: LateTruth, **options: Any) -> tuple[list[Fate], list[int]]:
-    fates, to_feed = store.ledger.attach(late, Near(), who="ann", **options)
+    fates, to_feed = store.ledger.attach(late, NearTruth(), who="ann", **options)
     return [one.fate for one in fates], to_feed
 
 
@@ -143,7 +126,7 @@ def test_what_cannot_be_attached_is_told_and_changes_nothing(store: EvidenceStor
     new_replay(store)
     store.ledger.record([outcome(1, **BARE), outcome(2, "", **(FAILED | {"truth": None}))])
     late = (LateTruth("nobody", truth=1), LateTruth("r1-0-2", truth=1), LateTruth("r1-0-1", truth="red"))
-    done, to_feed = store.ledger.attach(late, Near(), who="ann")
+    done, to_feed = store.ledger.attach(late, NearTruth(), who="ann")
     assert [one.fate for one in done] == [Fate.UNKNOWN, Fate.UNANSWERED, Fate.BAD] and to_feed == []
     assert "“red” is not a number" in done[2].words
     assert attach(store, LateTruth("r1-0-1", truth=1), only=("seldon", "beer"))[0] == [Fate.UNKNOWN]
@@ -168,7 +151,7 @@ def test_a_negative_reward_stays_in_the_ledger(store: EvidenceStore) -> None:
 def test_rewards_that_may_be_negative_are_not_for_the_counters(store: EvidenceStore) -> None:
     new_replay(store)
     store.ledger.record([outcome(1, **BARE)])
-    _, to_feed = store.ledger.attach([LateTruth("r1-0-1", truth=6)], Near(counted=False), who="ann")
+    _, to_feed = store.ledger.attach([LateTruth("r1-0-1", truth=6)], NearTruth(counted=False), who="ann")
     assert (to_feed, row(store, "r1-0-1").reward, row(store, "r1-0-1").status) == ([], 0.5, OutcomeStatus.OK)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,32 +15,8 @@ from services.evidence import upgrade
 from services.evidence.database import open_database
 from services.evidence.schema import REVISION, VERSION_TABLE, metadata
 from services.evidence.store import EvidenceStore
+from tests.support.old_evidence import make_old
 from tests.support.outcomes import new_replay, outcome
-
-OLD = (Path(__file__).parent.parent / "support" / "evidence_0001.sql").read_text(encoding="utf-8")
-"""The tables as Decant made them before it counted revisions, from `.schema` of such a database."""
-
-
-def make_old(path: Path, rows: int = 250) -> None:
-    """A database from before revisions, with one replay of `rows` rows, and one single request."""
-    with sqlite3.connect(path) as old:
-        old.executescript(OLD)
-        old.execute(
-            "INSERT INTO replays VALUES (1, 'seldon', 'wine', ?, 'done', ?, ?, '{}', '', 0, 'ann', ?, NULL, NULL)",
-            (json.dumps({"dataset": "wine-quality"}), rows, rows, "2026-01-01 12:00:00.000000"),
-        )
-        old.executemany(
-            "INSERT INTO outcomes (puid, namespace, deployment, predictor, segment, replay, row, pass, prediction, "
-            "truth, reward, latency_ms, status, error, at) VALUES (?, 'seldon', 'wine', ?, 'a=80,b=20', ?, ?, 0, '5.5',"
-            " '6', ?, 2.5, 'ok', '', '2026-01-01 12:00:00.000000')",
-            [(f"r1-0-{row}", "ab"[row % 2], 1, row, row / 100) for row in range(rows)]
-            + [("lone", "a", None, None, 1.0)],
-        )
-        old.execute(
-            "INSERT INTO changes VALUES (1, '2026-01-01 12:00:00.000000', 'ann', 'split', 'seldon', 'wine', '', '', "
-            "'', 0)"
-        )
-    old.close()
 
 
 def of(path: Path) -> str:
@@ -121,24 +94,3 @@ def test_a_database_of_a_newer_decant_is_refused_in_words_and_left_alone(tmp_pat
     with database.connect() as connection:
         assert upgrade.current(connection) == "9999"
     database.dispose()
-
-
-@pytest.mark.parametrize("make", [make_old, lambda path: None], ids=["old", "new"])
-def test_several_processes_may_open_it_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    import subprocess
-    import sys
-
-    from services.settings import ROOT
-
-    make(tmp_path / "shared.db")
-    code = (
-        "import sys; from services.evidence.database import open_database; from services.evidence.store import "
-        "EvidenceStore; sys.stdin.readline(); "
-        "print(sum(b.sent for b in EvidenceStore(open_database(sys.argv[1])).ledger.blocks('seldon', 'wine')))"
-    )
-    command = [sys.executable, "-c", code, of(tmp_path / "shared.db")]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    starts = [subprocess.Popen(command, cwd=ROOT, text=True, **pipes) for _ in range(4)]  # type: ignore[call-overload]
-    answers = [start.communicate("go\n", timeout=120) for start in starts]
-    assert [start.returncode for start in starts] == [0] * 4, [err for _, err in answers]
-    assert {out.strip() for out, _ in answers} == {"251" if make is make_old else "0"}
