@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import format as fmt
 from app.components import verdict_reads
+from app.components.decision import draw_decision
 from app.components.verdict_evidence import draw_evidence
 from app.components.verdict_line import draw_verdict_line
 from app.components.verdict_paired import draw_paired
@@ -41,6 +42,8 @@ def draw_verdict(view: View) -> None:
     key = f"{view.namespace}-{view.name}-{view.test_id}"
     with boundary("The verdict"):
         draw_verdict_line(assessment, view.zone)
+    with boundary("The decision"):
+        draw_decision(assessment)
     with boundary("The trust strip"):
         draw_trust_strip(assessment.checks)
     if assessment.paired is None and assessment.live is None:
@@ -66,4 +69,4 @@ def _draw_evidence(assessment: Assessment, view: View, key: str) -> None:
         draw_paired(assessment, assessment.paired)
     with right, st.container(border=True, height="stretch"), boundary("The slices"):
         st.markdown("**Where does B lose?** &nbsp; :gray[paired replay]")
-        draw_slices(assessment.slices, assessment.slices_note)
+        draw_slices(assessment, assessment.paired)

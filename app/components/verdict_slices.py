@@ -12,45 +12,62 @@ from app import theme
 from app.components.verdict_style import STYLE
 from app.guard import escape as plain
 from services.verdict import words
-from services.verdict.bars import Axis
-from services.verdict.model import Slice
+from services.verdict.bars import DASHED, ZERO_LINE, Axis, upright
+from services.verdict.model import Assessment, Slice, Strand
+
+MOST_NAMED = 3
+"""Slices of a kind that the sentence names; the bars below it show all."""
 
 
-def draw_slices(slices: Sequence[Slice], note: str) -> None:
-    """`note` says what was looked at, and whether nothing stands out; empty when nothing was looked at."""
+def draw_slices(assessment: Assessment, strand: Strand) -> None:
+    """What stands out and what was looked at; nothing but the latter when nothing does."""
+    slices, note = assessment.slices, plain(assessment.slices_note)
     if not slices:
-        st.caption(plain(note) or "Not looked at yet: slices come with the interval of the paired replay.")
+        st.caption(note or "Not looked at yet: slices come with the interval of the paired replay.")
         return
-    st.markdown(slice_sentence(slices))
-    st.html(STYLE + slices_html(slices, (theme.arm_color(0), theme.arm_color(1))))
-    st.caption(f"{plain(note)} q is the share of false discoveries among the slices named at least as firmly.".lstrip())
+    overall = strand.interval.estimate if strand.interval else 0.0
+    st.markdown(slice_sentence(slices, overall))
+    st.html(STYLE + slices_html(slices, overall, (theme.arm_color(0), theme.arm_color(1))))
+    st.caption(
+        f"{note} Dashed line: all rows, {words.change(overall, '')}, towards which the difference of each slice is "
+        "shrunk by as much as chance explains. q: the share of false discoveries among slices named as firmly."
+    )
 
 
-def slice_sentence(slices: Sequence[Slice]) -> str:
-    """What stands out, losses first, in a sentence of Markdown. Pure."""
-    losses = [s.label for s in slices if s.shrunk < 0]
-    gains = [s.label for s in slices if s.shrunk > 0]
-    said = []
-    if losses:
-        said.append(f"**B loses on {plain(words.listed(losses))}.**")
-    if gains:
-        said.append(f"B gains most on {plain(words.listed(gains))}.")
-    return " ".join(said)
+def slice_sentence(slices: Sequence[Slice], overall: float) -> str:
+    """What stands out, losses first, in Markdown. A slice stands out from the rest of the rows, not from 0. Pure."""
+    worse = sorted((s for s in slices if s.shrunk < overall), key=lambda s: s.shrunk)
+    losses = [s for s in worse if s.shrunk < 0]
+    weak = [s for s in worse if s.shrunk >= 0]
+    better = sorted((s for s in slices if s.shrunk >= overall), key=lambda s: -s.shrunk)
+    clauses = (
+        ("loses on", losses),
+        ("gains less than elsewhere on", weak),
+        ("does better than elsewhere on", better),
+    )
+    said = [f"{verb} {_named(found)}." for verb, found in clauses if found]
+    told = [f"{'It' if place else 'B'} {clause}" for place, clause in enumerate(said)]
+    return " ".join([f"**{told[0]}**", *told[1:]])
 
 
-def slices_html(slices: Sequence[Slice], colors: tuple[str, str]) -> str:
+def _named(slices: Sequence[Slice]) -> str:
+    labels = [plain(s.label) for s in slices[:MOST_NAMED]]
+    more = len(slices) - len(labels)
+    return words.listed([*labels, f"{more} more"] if more else labels)
+
+
+def slices_html(slices: Sequence[Slice], overall: float, colors: tuple[str, str]) -> str:
     """A bar per slice on one axis: the mean difference after shrinkage; losses in A's colour, gains in B's. Pure."""
-    axis = Axis.over(s.shrunk for s in slices)
-    zero = axis.place(0)
+    axis = Axis.over([overall, *(s.shrunk for s in slices)])
+    zero, everywhere = axis.place(0), axis.place(overall)
     rows = []
     for one in sorted(slices, key=lambda s: s.shrunk):
         end = axis.place(one.shrunk)
         color = colors[1] if one.shrunk > 0 else colors[0]
         bar = (
-            f'<div style="position:relative;height:14px;margin-top:.2rem"><div style="position:absolute;top:0;bottom:0;'
+            f'<div style="position:relative;height:24px"><div style="position:absolute;top:5px;height:14px;'
             f'left:{min(zero, end):.2f}%;width:max(2px,{abs(end - zero):.2f}%);background:{color};border-radius:3px">'
-            f'</div><div style="position:absolute;top:-3px;bottom:-3px;left:{zero:.2f}%;border-left:2px solid '
-            f'rgba(128,128,128,.65)"></div></div>'
+            f"</div>{upright(zero, ZERO_LINE)}{upright(everywhere, DASHED)}</div>"
         )
         seen = f"n {fmt.count(one.n)} rows, q {fmt.number(one.q, 2)}"
         rows.append(

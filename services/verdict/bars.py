@@ -13,7 +13,7 @@ from services.verdict.model import Interval, MetricRow
 
 MARGIN = 0.06
 """Of the axis, on both sides: no bar touches the edge."""
-NEUTRAL = "#8A8180"
+ZERO_LINE, DASHED = "2px solid rgba(128,128,128,.65)", "2px dashed #8A8180"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def interval_bar(
 
     `said` is for those who cannot see it; it must be escaped already.
     """
-    parts = [_upright(axis.place(0), "2px solid rgba(128,128,128,.65)")]
+    parts = [upright(axis.place(0), ZERO_LINE)]
     if line is not None:
-        parts.append(_upright(axis.place(line), f"2px dashed {NEUTRAL}"))
+        parts.append(upright(axis.place(line), DASHED))
     if interval is not None:
         left, right = axis.place(interval.low), axis.place(interval.high)
         parts.append(
@@ -77,7 +77,8 @@ def interval_bar(
     )
 
 
-def _upright(at: float, style: str) -> str:
+def upright(at: float, style: str) -> str:
+    """A vertical line at `at` percent; `style` as a CSS border."""
     return (
         f'<div style="position:absolute;top:0;bottom:0;left:calc({at:.2f}% - 1px);width:0;border-left:{style}"></div>'
     )

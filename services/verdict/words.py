@@ -95,8 +95,13 @@ def left(strand: Strand) -> str:
     """How much is missing: `about 1,200 more rows, about 4 min at the present rate`; empty when it is not known."""
     if not strand.remaining_n:
         return ""
-    said = f"about {count(strand.remaining_n)} more {UNITS[strand.source]}"
+    said = f"about {count(_two_figures(strand.remaining_n))} more {UNITS[strand.source]}"
     return f"{said}, about {duration(strand.remaining_s)} at the present rate" if strand.remaining_s else said
+
+
+def _two_figures(n: int) -> int:
+    """As much as such a forecast is good for."""
+    return round(n, 2 - len(str(n))) if n >= 100 else n
 
 
 def adjusted(strand: Strand) -> str:

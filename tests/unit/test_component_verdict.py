@@ -208,14 +208,27 @@ class TestSentences:
         assert "about 4,300 more rewards" in said
         assert "excludes 0" in footnote(paired_of(ship()))
 
-    def test_slices_name_losses_first(self):
-        assert slice_sentence(ship().slices).startswith("**B loses on alcohol 8.0 to 9.4.**")
+    def test_slices_stand_out_from_the_rest_and_losses_come_first(self):
+        weak = Slice("age 3 to 4", "age", 60, -0.001, 0.001, 0.02)
+        said = slice_sentence((*ship().slices, weak), 0.004)
+        assert said == (
+            "**B loses on alcohol 8.0 to 9.4.** It gains less than elsewhere on age 3 to 4. "
+            "It does better than elsewhere on pH 3.3 to 3.8."
+        )
         gain = (Slice("kind <b>", "kind", 40, 0.2, 0.1, 0.01),)
-        assert slice_sentence(gain) == "B gains most on kind \\<b\\>."
-        drawn = slices_html((*ship().slices, *gain), ("#aaaaaa", "#bbbbbb"))
+        assert slice_sentence(gain, 0.004) == "**B does better than elsewhere on kind \\<b\\>.**"
+
+    def test_a_long_list_of_slices_is_cut(self):
+        many = tuple(Slice(f"x {i}", "x", 60, 0.02, 0.01 + i / 100, 0.02) for i in range(5))
+        assert slice_sentence(many, 0.0) == "**B does better than elsewhere on x 4, x 3, x 2 and 2 more.**"
+
+    def test_bars_of_slices(self):
+        gain = (Slice("kind <b>", "kind", 40, 0.2, 0.1, 0.01),)
+        drawn = slices_html((*ship().slices, *gain), 0.004, ("#aaaaaa", "#bbbbbb"))
         assert drawn.index("alcohol") < drawn.index("pH") < drawn.index("kind &lt;b&gt;")
         assert drawn.count("#aaaaaa") == 1
         assert drawn.count("#bbbbbb") == 2
+        assert drawn.count("dashed") == 3
 
     def test_disagreements_as_a_table(self):
         table = disagreement_table(DISAGREEMENTS, words.ArmNames("A", "B"))

@@ -170,7 +170,8 @@ class TestWords:
         assert words.left(live).replace("\u202f", " ") == (
             "about 4,300 more rewards, about 1 h 6 min at the present rate"
         )
-        assert words.left(replace(live, remaining_s=None)) == "about 4,300 more rewards"
+        assert words.left(replace(live, remaining_n=1_798_708, remaining_s=None)) == "about 1,800,000 more rewards"
+        assert words.left(replace(live, remaining_n=7, remaining_s=None)) == "about 7 more rewards"
         assert words.left(replace(live, remaining_n=None)) == ""
 
     def test_lists(self):
