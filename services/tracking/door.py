@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,11 +34,19 @@ _BRIEF = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 _set_here: set[str] = set()
+_IMPORTING = threading.Lock()
 _VERSION = re.compile(r"\d+\.\d+[\w.+-]*")
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"}
 _UNFIT = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST"}
 _FORBIDDEN = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
 _SILENT = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "ABORTED"}
+
+
+def import_mlflow() -> None:
+    """Import MLflow as a whole, one thread at a time: its modules import each other, and two threads that enter from
+    different ends see each other's half-made ones."""
+    with _IMPORTING:
+        import mlflow  # noqa: F401
 
 
 class Door:
@@ -57,6 +66,7 @@ class Door:
     def client(self) -> MlflowClient:
         """MLflow's client for this server; made on first use. Use inside `asking`."""
         if self._client is None:
+            import_mlflow()
             _keep_brief(self)
             self._try_database()
             from mlflow import MlflowClient
@@ -82,6 +92,7 @@ class Door:
             with self._translating("", ""):
                 self.client.search_experiments(max_results=1)
             return self._shown
+        import_mlflow()
         _keep_brief(self)
         from mlflow.utils import credentials, rest_utils
 
@@ -120,6 +131,7 @@ class Door:
 
     @contextmanager
     def _translating(self, kind: str, name: str) -> Iterator[None]:
+        import_mlflow()
         import requests
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
