@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from app.cli.output import put_table, say
 from app.cli.replay import put_arms, run, say_failures
 from app.cli.traffic import LEVEL
 from app.cli.train import start, watch
+from app.cli.verdict import put_verdict
 from app.format import percent
 from services.errors import NotFound
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from services.factory import Services
     from services.jobs.replays import Replay
     from services.stats.binomial import ShareBand
+    from services.traffic.replay import ReplaySpec
 
 NAME = "mlflow-deployment"
 MODELS = {"a": {"alpha": "0.5", "l1_ratio": "0.5"}, "b": {"alpha": "0.75", "l1_ratio": "0.2"}}
@@ -32,7 +35,7 @@ ROWS_PER_S = 60.0
 @click.option("--rows", type=click.IntRange(1, 4898), default=1000, show_default=True, help="Rows to replay.")
 @click.option("--retrain", is_flag=True, help="Train anew, even if models with these parameters are there.")
 def demo(rows: int, retrain: bool) -> None:
-    """Do the whole wine A/B test: train two models, deploy them 80/20, replay the data, compare the rewards.
+    """Do the whole wine A/B test: train two models, deploy them 80/20, replay the data, say which one to ship.
 
     Decant must be running (`make demo` sees to that).
 
@@ -50,8 +53,13 @@ def demo(rows: int, retrain: bool) -> None:
     put_arms(done)
     click.echo()
     _put_split(done)
+    say("4. Every row of wine sent to both models, and what the evidence says")
+    pairs = _replay_pairs(built)
+    click.echo()
+    put_verdict(built.verdicts.assess(DEFAULT_NAMESPACE, NAME))
     _put_addresses(built)
     say_failures(done)
+    say_failures(pairs)
 
 
 def _model(built: Services, values: dict[str, str], retrain: bool) -> str:
@@ -98,21 +106,21 @@ def _contents(deployment: Deployment) -> str:
 
 
 def _replay(built: Services, rows: int) -> Replay:
+    return run(built, replace(_spec(), rows=rows, rate=ROWS_PER_S))
+
+
+def _replay_pairs(built: Services) -> Replay:
+    from services.traffic.replay import ReplayMode
+
+    return run(built, replace(_spec(), mode=ReplayMode.PAIRED, arms=tuple(MODELS)))
+
+
+def _spec() -> ReplaySpec:
     from services.traffic.replay import ReplaySpec
     from services.traffic.rewards import Reward, RewardKind
 
-    return run(
-        built,
-        ReplaySpec(
-            namespace=DEFAULT_NAMESPACE,
-            deployment=NAME,
-            dataset="wine-quality",
-            target="quality",
-            reward=Reward(RewardKind.BOUNDED),
-            rows=rows,
-            rate=ROWS_PER_S,
-        ),
-    )
+    reward = Reward(RewardKind.BOUNDED)
+    return ReplaySpec(DEFAULT_NAMESPACE, NAME, dataset="wine-quality", target="quality", reward=reward)
 
 
 def _put_split(done: Replay) -> None:
@@ -144,6 +152,7 @@ def _put_addresses(built: Services) -> None:
             (f"{base}/deploy{query}", "the split slider and the manifest"),
             (f"{base}/traffic{query}", "one request to both models; replays"),
             (f"{base}/monitor{query}", "requests, reward and latency of each model"),
+            (f"{base}/verdict{query}", "which one to ship, and why"),
         ],
     )
     url = built.engine.endpoint(DEFAULT_NAMESPACE, NAME).url

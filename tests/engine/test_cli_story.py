@@ -85,7 +85,8 @@ def test_the_demo_shows_both_arms_and_where_to_look(
     out = demonstrated.stdout
     assert out.count("as asked") == 2
     assert "NOT as asked" not in out
-    for page in ("runs", "deploy", "traffic", "monitor"):
+    assert "Ship B" in out
+    for page in ("runs", "deploy", "traffic", "monitor", "verdict"):
         assert f"{terminal.system.settings.dashboard_url}/{page}" in out
     assert "rmse 0.8222" in demonstrated.stderr
     assert "rmse 0.8118" in demonstrated.stderr
@@ -94,7 +95,7 @@ def test_the_demo_shows_both_arms_and_where_to_look(
 def test_the_rewards_of_each_arm_are_those_of_an_offline_computation(
     terminal: Terminal, demonstrated: subprocess.CompletedProcess[str]
 ) -> None:
-    replay = next(r for r in terminal.json("jobs")["replays"])
+    replay = next(r for r in terminal.json("jobs")["replays"] if r["spec"]["mode"] == "live")
     outcomes = terminal.system.services.store.outcomes("seldon", NAME, limit=ROWS + 1, replay=replay["id"])
     assert sorted(o.row for o in outcomes) == list(range(ROWS))
     offline = {"a": offline_rewards(0.5, 0.5), "b": offline_rewards(0.75, 0.2)}
