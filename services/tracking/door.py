@@ -66,8 +66,8 @@ class Door:
     def client(self) -> MlflowClient:
         """MLflow's client for this server; made on first use. Use inside `asking`."""
         if self._client is None:
-            import_mlflow()
             _keep_brief(self)
+            import_mlflow()
             self._try_database()
             from mlflow import MlflowClient
 
@@ -92,8 +92,8 @@ class Door:
             with self._translating("", ""):
                 self.client.search_experiments(max_results=1)
             return self._shown
-        import_mlflow()
         _keep_brief(self)
+        import_mlflow()
         from mlflow.utils import credentials, rest_utils
 
         asked: dict[str, Any] = {"endpoint": "/version", "method": "GET", "max_retries": 0, "timeout": PING_TIMEOUT_S}
