@@ -40,7 +40,7 @@ def needed(effect: float, variance: float, *, alpha: float = 0.05, power: float 
 
     (M + z_power)^2 variance / effect^2 with M = 3.04 (alpha .05), the multiplier at n = planned: for a test whose N*
     is set to this very number, as it should be. A sequence also stops earlier, so the true number is smaller, by about
-    a fifth in simulation. Raises ValueError for an effect of 0.
+    an eighth in simulation. Raises ValueError for an effect of 0.
     """
     return _rounded((multiplier(1.0, 1.0, alpha) + float(ndtri(power))) ** 2, effect, variance)
 
