@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from services.domain import Change, DeploymentStatus, Event
     from services.factory import Services
     from services.health import PartHealth
+    from services.tracking.datasets import LoggedDataset
     from services.tracking.models import ModelRef
     from services.tracking.runs import Experiment, RegisteredVersion, Run, RunPage
     from services.traffic.datasets import Dataset
@@ -159,6 +160,11 @@ def run(backend: Services, run_id: str) -> Run:
 @remembered(15)
 def artifacts(backend: Services, run_id: str) -> Sequence[str]:
     return tuple(backend.runs.artifacts(run_id))
+
+
+@remembered(15)
+def logged_datasets(backend: Services, run_id: str) -> Sequence[LoggedDataset]:
+    return tuple(backend.datasets.of_run(run_id))
 
 
 @remembered(10)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,86 +11,140 @@ import click
 from app.cli.jobs import RERUN_HINT, check_done, follow
 from app.cli.options import deployment_key, json_option, namespace_option, require_part, services
 from app.cli.output import ProgressLine, plain, put_json, put_table, say
-from app.format import latency, number
-from services.errors import DecantError, InvalidInput, StartFailed
+from app.cli.replay_data import REWARDS, check_fit, find_dataset, look, make_reward, put_preview, read_scale
+from app.format import latency
+from app.format import number as number_text
+from services.errors import InvalidInput, StartFailed
 
 if TYPE_CHECKING:
     from services.factory import Services
     from services.jobs.replays import Replay
     from services.traffic.replay import ReplaySpec
-    from services.traffic.rewards import Reward
 
 
 @click.command()
 @click.argument("name")
+@click.argument("number", required=False, type=int)
 @namespace_option
-@click.option("--dataset", default="wine-quality", show_default=True, help="A CSV or Parquet file, or the bundled one.")
+@click.option("--dataset", help="A CSV or Parquet file, or the bundled one.  [default: wine-quality]")
+@click.option("--run", "run_id", help="Take the dataset that this MLflow run has logged (which: --dataset).")
 @click.option("--target", default="quality", show_default=True, help="Column with the truth.")
 @click.option(
     "--reward",
-    type=click.Choice(["auto", "bounded", "tutorial", "hit"]),
+    type=click.Choice(REWARDS),
     default="auto",
     show_default=True,
-    help="auto: hit for classes, bounded for numbers.",
+    help="auto: hit for classes, bounded for numbers. absolute, squared and log_loss stay in the ledger.",
 )
-@click.option("--scale", default=1.0, show_default=True, help="The error that halves the bounded reward.")
+@click.option("--formula", default="", help="A reward of your own over y and y_pred, such as 'exp(-abs(y - y_pred))'.")
+@click.option(
+    "--scale",
+    default="1.0",
+    show_default=True,
+    help="The error that halves the bounded reward; auto: that of the champion's errors on a preview.",
+)
 @click.option("--rows", type=click.IntRange(1), help="How many rows.  [default: all]")
 @click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="First row.")
+@click.option("--sample", is_flag=True, help="Take the rows at random instead of from the start.")
+@click.option("--shuffle", is_flag=True, help="Send the rows in a random order.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="For --sample and --shuffle.")
+@click.option("--passes", type=click.IntRange(1), default=1, show_default=True, help="How often the rows are sent.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Most rows per second.  [default: no limit]")
 @click.option("--concurrency", type=click.IntRange(1), default=32, show_default=True, help="Requests at a time.")
+@click.option("--paired", is_flag=True, help="Every row to both arms, past the split.")
+@click.option("--arms", nargs=2, help="Champion and challenger of --paired.  [default: the first two]")
 @click.option("--predictor", help="Send everything to this arm, past the split.")
-@click.option("--shuffle-seed", type=int, help="Send the rows in a random order, the same for the same seed.")
+@click.option("--preview", is_flag=True, help="Only show what 200 of the rows would earn; nothing is recorded.")
+@click.option("--shuffle-seed", type=click.IntRange(0), hidden=True, help="--shuffle with this --seed.")
 @click.option("--detach", is_flag=True, help="Return at once; the replay goes on in the background.")
 @json_option
 def replay(
     name: str,
+    number: int | None,
     namespace: str,
-    dataset: str,
+    dataset: str | None,
+    run_id: str | None,
     target: str,
     reward: str,
-    scale: float,
+    formula: str,
+    scale: str,
     rows: int | None,
     start: int,
+    sample: bool,
+    shuffle: bool,
+    seed: int,
+    passes: int,
     rate: float | None,
     concurrency: int,
+    paired: bool,
+    arms: tuple[str, str] | None,
     predictor: str | None,
+    preview: bool,
     shuffle_seed: int | None,
     detach: bool,
     as_json: bool,
 ) -> None:
     """Send a labelled dataset through a deployment and give a reward for each prediction.
 
+    `replay pause NUMBER`, `replay resume NUMBER` and `replay cancel NUMBER` steer one that is under way.
+
     \b
     Example: python -m app replay wine --rows 500
-             python -m app replay wine --dataset my.csv --target price --scale 10 --rate 50
+             python -m app replay wine --paired --scale auto
+             python -m app replay wine --dataset my.csv --target price --scale 10 --preview
+             python -m app replay pause 3
     JSON: {"id", "state", "done_rows", "total", "rows_per_s", "spec", "arms": [{predictor, sent, failed,
            feedback_failed, reward_sum, reward_n, latency_ms_sum}], "answered_rows", "failed_rows", ...}
+           with --preview: {"reward", "arms": [{predictor, n, mean, sd, largest_share, failed, error}], "warning",
+           "scale"}
 
     Exits with 2, before anything is sent, if the data does not fit the model, and with 7 if no row was answered.
     """
+    from services.jobs.replays import default_arms
     from services.traffic.replay import ReplayMode, ReplaySpec
 
+    if number is not None:
+        _steer(name, number, as_json=as_json)
+        return
     built = services()
     namespace, name = deployment_key(name, namespace)
     deployment = built.engine.get(namespace, name).deployment
+    if predictor and (paired or arms):
+        raise InvalidInput("A replay goes to one arm or to both: give --predictor or --paired.")
     asked = [deployment.predictor(predictor)] if predictor is not None else deployment.predictors
-    require_part(built, "Worker")
-    dataset = _dataset(dataset)
-    _check_fit(built, [p.model_uri for p in asked], dataset, target)
+    if not preview:
+        require_part(built, "Worker")
+    found, label = find_dataset(built, dataset or ("" if run_id else "wine-quality"), run_id)
+    check_fit(built, [p.model_uri for p in asked], found, target)
+    given = read_scale(scale)
     spec = ReplaySpec(
         namespace=namespace,
         deployment=name,
-        dataset=dataset,
+        dataset=found,
         target=target,
-        reward=_reward(reward, scale, dataset, target),
-        mode=ReplayMode.PINNED if predictor else ReplayMode.LIVE,
+        reward=make_reward(reward, 1.0 if given is None else given, formula, found, target),
+        mode=ReplayMode.PAIRED if paired or arms else ReplayMode.PINNED if predictor else ReplayMode.LIVE,
         predictor=predictor,
+        arms=arms or (default_arms(deployment) if paired else ()),
         rows=rows,
         start=start,
         rate=rate,
         concurrency=concurrency,
-        shuffle_seed=shuffle_seed,
+        sample_seed=seed if sample else None,
+        shuffle_seed=seed if shuffle else shuffle_seed,
+        passes=passes,
+        label=label,
     )
+    if preview or given is None:
+        require_part(built, "Gateway")
+        summary = look(built, spec)
+        if given is None and summary.scale is not None and spec.reward.kind == "bounded":
+            spec = replace(spec, reward=replace(spec.reward, scale=summary.scale))
+            say(f"Scale {summary.scale:g}, the standard deviation of the champion's errors on a preview.")
+            summary = look(built, spec) if preview else summary
+        if preview:
+            put_preview(summary, spec.reward, as_json=as_json)
+            return
     done = run(built, spec, detach=detach)
     if as_json:
         failed = sum(arm.failed for arm in done.arms)
@@ -103,6 +157,26 @@ def replay(
         say_failures(done)
 
 
+def _steer(verb: str, number: int, *, as_json: bool) -> None:
+    """Pause, resume or cancel a replay."""
+    replays = services().replays
+    actions: dict[str, Callable[[int], object]] = {
+        "pause": replays.pause,
+        "resume": replays.resume,
+        "cancel": replays.cancel,
+    }
+    if verb not in actions:
+        raise click.UsageError(f"“{verb} {number}”: a number goes with {', '.join(actions)}.")
+    actions[verb](number)
+    after = replays.get(number)
+    if as_json:
+        put_json(plain(after))
+        return
+    left = after.total - after.done_rows
+    asked = after.state.value if after.state.value != "running" else f"running; asked to {verb}"
+    say(f"Replay {number}: {asked}, {left:,} of {after.total:,} rows left.")
+
+
 def say_failures(done: Replay) -> None:
     """Say how many rows of a finished replay got no answer; a replay in which none did ends the command with 7."""
     sent, failed = sum(arm.sent for arm in done.arms), sum(arm.failed for arm in done.arms)
@@ -113,46 +187,6 @@ def say_failures(done: Replay) -> None:
         return
     say(f"No row of replay {done.id} was answered: all {sent:,} failed. `python -m app logs NAME ARM` may tell why.")
     click.get_current_context().exit(StartFailed.exit_code)
-
-
-def _check_fit(built: Services, references: Sequence[str], dataset: str, target: str) -> None:
-    """Raise InvalidInput if the rows cannot be what the first model that can be found wants."""
-    from services.traffic.columns import check_columns
-    from services.traffic.datasets import load_dataset
-
-    data = load_dataset(dataset)
-    data.features(target)
-    trouble = ""
-    for reference in references:
-        try:
-            signature = built.models.resolve(reference).signature
-        except DecantError as error:
-            trouble = error.sentence
-            continue
-        fit = check_columns(data.frame, target, signature, data.place)
-        if fit.problems:
-            raise InvalidInput(f"{data.name} does not fit the model: {' '.join(fit.problems)}", "Nothing was sent.")
-        for words in fit.notes:
-            say(f"Careful: {words}")
-        return
-    say(f"The columns of {data.name} are not checked: {trouble}")
-
-
-def _reward(kind: str, scale: float, dataset: str, target: str) -> Reward:
-    from services.traffic.datasets import load_dataset
-    from services.traffic.rewards import Reward, RewardKind, default_reward
-
-    chosen = default_reward(load_dataset(dataset).truths(target)).kind if kind == "auto" else RewardKind(kind)
-    reward = Reward(chosen, scale)
-    if reward.warning:
-        say(f"Careful: {reward.warning}")
-    return reward
-
-
-def _dataset(given: str) -> str:
-    """The bundled name as it is; a file by its full path, because the worker runs elsewhere."""
-    file = Path(given).expanduser()
-    return str(file.resolve()) if file.is_file() else given
 
 
 def run(built: Services, spec: ReplaySpec, *, detach: bool = False) -> Replay:
@@ -181,11 +215,12 @@ def run(built: Services, spec: ReplaySpec, *, detach: bool = False) -> Replay:
 def _shower(line: ProgressLine) -> Callable[[Replay], None]:
     def show(replay: Replay) -> None:
         arms = "  ".join(
-            f"{a.predictor or '(nobody)'}: {a.sent:,} sent, reward {number(a.mean_reward)}"
+            f"{a.predictor or '(nobody)'}: {a.sent:,} sent, reward {number_text(a.mean_reward)}"
             + (f", {a.failed:,} failed" if a.failed else "")
             for a in replay.arms
         )
-        line.show(f"{replay.done_rows:,} of {replay.total:,}  {replay.rows_per_s:,.0f} rows/s  {arms}")
+        pace = "paused" if replay.state.value == "paused" else f"{replay.rows_per_s:,.0f} rows/s"
+        line.show(f"{replay.done_rows:,} of {replay.total:,}  {pace}  {arms}")
 
     return show
 
@@ -200,7 +235,7 @@ def put_arms(done: Replay) -> None:
                 f"{arm.sent:,}",
                 f"{arm.failed:,}",
                 f"{arm.feedback_failed:,}",
-                number(arm.mean_reward, 4),
+                number_text(arm.mean_reward, 4),
                 f"{arm.reward_n:,}",
                 latency(arm.mean_latency_ms),
             )
@@ -210,3 +245,5 @@ def put_arms(done: Replay) -> None:
     )
     for error in plain(done.errors):
         say(f"  {error}")
+    if done.bottleneck:
+        say(done.bottleneck)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ from services.domain import Deployment
 from services.errors import DecantError
 from services.jobs.states import JobState
 from services.traffic.datasets import BUNDLED
+from services.traffic.replay import ReplayMode
+from services.traffic.rewards import LABELS, RewardKind
 
 if TYPE_CHECKING:
     from services.jobs.replays import Replay
@@ -27,12 +29,13 @@ if TYPE_CHECKING:
 
 REFRESH_S = 1.0
 SHOWN = 20
+REWARDS = {kind: LABELS[kind].partition(":")[0].lower() for kind in RewardKind}
 
 
 @st.fragment(run_every=REFRESH_S)
 @guarded("The list of replays")
 def draw_replays(deployment: Deployment) -> None:
-    """A card per running replay, then the past ones as a table with the details of the chosen one."""
+    """A card per replay that runs, waits or is paused, then a table of the past ones with details of the chosen one."""
     replays = services().replays.recent(deployment.namespace, deployment.name, SHOWN)
     active = [r for r in replays if not r.state.final]
     past = [r for r in replays if r.state.final]
@@ -76,6 +79,8 @@ def _draw_card(replay: Replay, deployment: Deployment) -> None:
                 draw_job_badge(replay.state)
             _draw_buttons(replay)
         st.progress(min(1.0, replay.progress), text=progress_text(replay))
+        if replay.bottleneck:
+            st.caption(f":material/speed: {escape(replay.bottleneck)}")
         if replay.message:
             (st.error if replay.state is JobState.FAILED else st.caption)(escape(replay.message))
         columns = st.columns(max(2, len(replay.arms)))
@@ -88,19 +93,36 @@ def _draw_card(replay: Replay, deployment: Deployment) -> None:
 
 
 def _draw_buttons(replay: Replay) -> None:
-    if not replay.state.final:
-        if st.button("Cancel", key=f"cancel-replay-{replay.id}", icon=":material/stop_circle:"):
-            services().replays.cancel(replay.id)
-            st.toast(f"Replay {replay.id} is being cancelled; what was sent stays recorded.")
-    elif replay.done_rows < replay.total and replay.state is not JobState.DONE:
-        left = fmt.count(replay.total - replay.done_rows)
-        if st.button("Go on", key=f"resume-replay-{replay.id}", icon=":material/play_arrow:", help=f"{left} rows left"):
-            try:
-                services().replays.resume(replay.id)
-            except DecantError as error:
-                st.error(escape(str(error)))
-            else:
-                st.rerun(scope="fragment")
+    replays, number = services().replays, replay.id
+    left = f"{fmt.count(replay.total - replay.done_rows)} rows left"
+    with st.container(horizontal=True, width="content"):
+        if replay.state in (JobState.QUEUED, JobState.RUNNING):
+            held = "It holds until somebody resumes it, whatever is restarted meanwhile."
+            if st.button("Pause", key=f"pause-replay-{number}", icon=":material/pause:", help=held):
+                _act(lambda: replays.pause(number))
+        elif _may_go_on(replay) and st.button(
+            "Go on", key=f"resume-replay-{number}", icon=":material/play_arrow:", help=left
+        ):
+            _act(lambda: replays.resume(number))
+        if not replay.state.final and st.button(
+            "Cancel", key=f"cancel-replay-{number}", icon=":material/stop_circle:", help="What was sent stays recorded."
+        ):
+            _act(lambda: replays.cancel(number))
+
+
+def _may_go_on(replay: Replay) -> bool:
+    unfinished = replay.state in (JobState.CANCELLED, JobState.FAILED) and replay.done_rows < replay.total
+    return replay.state is JobState.PAUSED or unfinished
+
+
+def _act(act: Callable[[], object]) -> None:
+    """Do it and draw the replays anew; an error stays where the button is."""
+    try:
+        act()
+    except DecantError as error:
+        st.error(escape(str(error)))
+    else:
+        st.rerun(scope="fragment")
 
 
 def _draw_arm(counters: ArmCounters, replay: Replay, deployment: Deployment) -> None:
@@ -115,16 +137,21 @@ def _draw_arm(counters: ArmCounters, replay: Replay, deployment: Deployment) -> 
         st.metric(f"Mean reward, n {fmt.count(counters.reward_n)}", mean, help=replay.spec.reward.formula)
         st.metric("Mean latency", fmt.latency(counters.mean_latency_ms), help="Prediction only, seen by the replay.")
     failed = [f"{fmt.count(counters.failed)} failed"] if counters.failed else []
-    failed += [f"{fmt.count(counters.feedback_failed)} without feedback"] if counters.feedback_failed else []
+    unfed = "without feedback" if counters.reward_n else "without a reward"
+    failed += [f"{fmt.count(counters.feedback_failed)} {unfed}"] if counters.feedback_failed else []
     st.caption(f":red[{', '.join(failed)}]" if failed else "none failed")
 
 
 def describe(replay: Replay) -> str:
     """What is sent where, in a line. Pure."""
     spec = replay.spec
-    source = spec.dataset if spec.dataset in BUNDLED else f"upload {Path(spec.dataset).stem[:8]}"
-    where = f"all to {spec.predictor}" if spec.predictor else "through the split"
-    return f"{source}, {fmt.count(replay.total)} rows, {where}, {spec.reward.label.partition(':')[0].lower()} reward"
+    known = spec.label or spec.dataset in BUNDLED
+    source = spec.name if known else f"upload {Path(spec.dataset).stem[:8]}"
+    where = "through the split"
+    if spec.mode is not ReplayMode.LIVE:
+        where = f"all to {spec.predictor}" if spec.predictor else f"in pairs to {' and '.join(spec.arms)}"
+    rows = f"{fmt.count(replay.total)} rows" + (f" in {spec.passes} passes" if spec.passes > 1 else "")
+    return f"{source}, {rows}, {where}, {REWARDS[spec.reward.kind]} reward"
 
 
 def progress_text(replay: Replay) -> str:
@@ -132,6 +159,8 @@ def progress_text(replay: Replay) -> str:
     parts = [f"{fmt.count(replay.done_rows)} of {fmt.count(replay.total)} rows"]
     if replay.state is JobState.QUEUED:
         return f"{parts[0]} · waiting for the worker"
+    if replay.state is JobState.PAUSED:
+        return f"{parts[0]} · paused"
     if replay.rows_per_s:
         parts.append(fmt.rate(replay.rows_per_s).replace("/s", " rows/s"))
     if replay.eta_s is not None:

@@ -6,19 +6,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlflow
+import pandas as pd
 import pytest
+from mlflow.data.pandas_dataset import from_pandas
 
+from app import reads
 from services.domain import Deployment, OutcomeStatus, Predictor
 from services.health import HealthChecks
 from services.jobs.queue import open_queue
 from services.jobs.replays import ReplayJobs
 from services.jobs.states import JobState
 from services.operations import Operations
+from services.traffic.replay import ReplayMode
 from services.traffic.rewards import RewardKind
 from tests.apptest.conftest import NOTE, Dashboard, texts
 from tests.support.memory_engine import MemoryEngine
 from tests.support.runs import Seeded
 from tests.support.seldon_stub import SeldonStub
+from tests.support.tracking import tracking_at
 
 
 @dataclass
@@ -210,7 +216,7 @@ class TestReplay:
         app = self.open(live, source)
         select(app, "Reward").set_value(RewardKind.TUTORIAL).run()
         assert "This reward has no mean" in texts(app)
-        app.segmented_control(key="replay-mode").set_value("Everything to one arm").run()
+        app.segmented_control(key="replay-mode").set_value("One arm").run()
         select(app, "Arm").set_value("b").run()
         app.number_input(key="replay-rate").set_value(500.0).run()
         button(app, "Start replay").click().run()
@@ -234,6 +240,128 @@ class TestReplay:
         assert live.services.replays.get(replay.id).state is JobState.QUEUED
         live.work()
         assert live.services.replays.get(replay.id).state is JobState.DONE
+
+    def test_a_pause_holds_it_until_somebody_goes_on(self, live: Live, source: Path):
+        app = self.open(live, source)
+        button(app, "Start replay").click().run()
+        button(app, "Pause").click().run()
+        replay = live.services.replays.recent()[0]
+        assert replay.state is JobState.PAUSED
+        live.services.replays.run(replay.id)  # whatever the worker is told, it lets it be
+        assert live.services.replays.get(replay.id).done_rows == 0
+        app = live.open(sending="Replay")
+        assert "0 of 40 rows · paused" in str([p.proto.text for p in app.get("progress")])
+        button(app, "Go on").click().run()
+        live.work()
+        assert live.services.replays.get(replay.id).state is JobState.DONE
+
+    def test_in_pairs_both_arms_get_every_row_and_no_counter_moves(self, live: Live, source: Path):
+        app = self.open(live, source)
+        app.segmented_control(key="replay-mode").set_value("Paired").run()
+        assert "at once, past the split" in texts(app)
+        button(app, "Start replay").click().run()
+        live.work()
+        replay = live.services.replays.recent()[0]
+        assert (replay.spec.mode, replay.spec.arms, replay.done_rows) == (ReplayMode.PAIRED, ("a", "b"), 40)
+        assert {arm.predictor: arm.sent for arm in replay.arms} == {"a": 40, "b": 40}
+        assert live.gateway.feedback == []
+        app = live.open(sending="Replay", replay=str(replay.id))
+        assert "in pairs to a and b" in texts(app)
+
+    def test_a_pair_needs_two_arms(self, live: Live, source: Path):
+        live.dashboard.deploy("alone", {"a": 100})
+        app = live.dashboard.open("traffic", deployment="seldon/alone", sending="Replay")
+        app.segmented_control(key="replay-mode").set_value("Paired").run()
+        assert "A pair needs two arms" in texts(app)
+        assert button(app, "Start replay").disabled
+
+    def test_a_random_sample_shuffled_twice(self, live: Live, source: Path):
+        app = self.open(live, source)
+        next(f for f in app.number_input if f.label == "Rows").set_value(10).run()
+        app.segmented_control(key="replay-which").set_value("At random").run()
+        app.toggle(key="replay-shuffled").set_value(True).run()
+        app.number_input(key="replay-seed").set_value(5).run()
+        app.number_input(key="replay-passes").set_value(2).run()
+        button(app, "Start replay").click().run()
+        replay = live.services.replays.recent()[0]
+        spec = replay.spec
+        assert (spec.rows, spec.sample_seed, spec.shuffle_seed, spec.passes, replay.total) == (10, 5, 5, 2, 20)
+        live.work()
+        sent = [puid for puid, _ in live.gateway.predictions]
+        assert len(sent) == len(set(sent)) == 20
+
+    def test_a_preview_shows_both_arms_and_records_nothing(self, live: Live, source: Path):
+        app = self.open(live, source)
+        button(app, "Preview on 200 rows").click().run()
+        assert not app.exception
+        assert "40 rows to each arm; nothing was recorded" in texts(app)
+        assert "n 40" in texts(app)
+        assert sorted(arm for _, arm in live.gateway.predictions) == ["a"] * 40 + ["b"] * 40
+        assert live.gateway.feedback == [] and live.services.store.outcomes("seldon", "wine") == []
+        before = len(live.gateway.predictions)
+        select(app, "Reward").set_value(RewardKind.ABSOLUTE).run()
+        assert "mean reward **−0.5**" in texts(app), "the first arm is half a point off, each time"
+        assert "lives in the ledger alone" in texts(app)
+        assert len(live.gateway.predictions) == before, "another reward is judged on the same answers"
+
+    def test_the_suggested_scale_is_taken_and_frozen(self, live: Live, tmp_path: Path):
+        path = tmp_path / "errors.csv"
+        path.write_text("alcohol,pH,quality\n" + "\n".join(f"{i},3.1,{i + 4 * (i % 2)}" for i in range(50)))
+        app = self.open(live, path)
+        button(app, "Preview on 200 rows").click().run()
+        button(app, "Take 2.02 as scale").click().run()
+        assert "The scale is that of the champion's errors" in texts(app)
+        button(app, "Start replay").click().run()
+        assert live.services.replays.recent()[0].spec.reward.scale == 2.02
+
+    def test_a_preview_warns_of_a_reward_that_one_row_decides(self, live: Live, tmp_path: Path):
+        path = tmp_path / "lucky.csv"
+        path.write_text(
+            "alcohol,pH,quality\n" + "\n".join(f"{i},3.1,{i + (0.01 if i == 7 else 2)}" for i in range(150))
+        )
+        app = self.open(live, path)
+        select(app, "Reward").set_value(RewardKind.TUTORIAL).run()
+        button(app, "Preview on 200 rows").click().run()
+        assert "Single requests decide this reward" in texts(app)
+
+    def test_a_formula_is_read_before_anything_is_sent(self, live: Live, source: Path):
+        app = self.open(live, source)
+        select(app, "Reward").set_value(RewardKind.FORMULA).run()
+        assert not button(app, "Start replay").disabled
+
+        def type_formula(text: str) -> None:
+            next(f for f in app.text_input if f.label == "Formula over y and y_pred").set_value(text).run()
+
+        type_formula("(y - y_pred)^2")
+        assert "Write \\*\\* for a power" in texts(app)
+        assert button(app, "Start replay").disabled
+        type_formula("log(-1 - y_pred*y_pred)")
+        assert "no finite value" in texts(app)
+        assert button(app, "Start replay").disabled
+        type_formula("max(0, 1 - abs(y - y_pred))")
+        button(app, "Start replay").click().run()
+        live.work()
+        assert live.gateway.reward_sums()["a"][1] == pytest.approx(0.5 * live.gateway.reward_sums()["a"][0])
+
+    @pytest.mark.filterwarnings("ignore::UserWarning")  # MLflow, on whole numbers and on its own sources
+    def test_a_dataset_that_a_run_has_logged(self, live: Live, source: Path):
+        uri = live.services.settings.tracking_uri
+        frame = pd.read_csv(source)
+        with tracking_at(uri), mlflow.start_run(run_name="with-data") as run:
+            mlflow.log_input(from_pandas(frame[:10], source=str(source), targets="quality", name="few"), context="test")
+            mlflow.log_input(from_pandas(frame, targets="quality", name="from-code"))
+        reads.forget()
+        app = live.open(sending="Replay")
+        select(app, "Data").set_value("logged").run()
+        select(app, "Run").set_value(run.info.run_id).run()
+        assert "The run logged 10 of them as test; a replay sends rows of the whole file" in texts(app)
+        assert str(source) in texts(app).replace("\\", "")
+        button(app, "Start replay").click().run()
+        replay = live.services.replays.recent()[0]
+        assert (replay.total, replay.spec.label) == (40, "few of with-data")
+        select(app, "Dataset of the run").set_value(1).run()
+        assert "“from-code” cannot be loaded" in texts(app)
+        assert "keeps no copy of its rows" in texts(app)
 
     def test_failed_rows_show_their_errors(self, live: Live, source: Path):
         live.gateway.bad_values = {3.5}

@@ -196,7 +196,8 @@ def test_a_replay_survives_reload_and_closed_tab(open_tab: OpenTab) -> None:
     first.choose("Replay")
     first.see("All 11 columns that the model wants are there")
     first.see("1 / (1 + (y − f)²)")
-    first.fill("Rows, from the first", str(ROWS))
+    first.fill("Rows", str(ROWS))
+    first.unfold("Order, passes, pace")
     first.fill("At most rows/s", str(ROWS_PER_S))
     first.press("Start replay")
 
@@ -281,7 +282,8 @@ def test_undo_the_last_split(visitor: Visitor) -> None:
 
 def test_cancel_a_replay(visitor: Visitor) -> None:
     visitor.open("traffic", sending="Replay")
-    visitor.fill("Rows, from the first", "4898")
+    visitor.fill("Rows", "4898")
+    visitor.unfold("Order, passes, pace")
     visitor.fill("At most rows/s", "40")
     visitor.press("Start replay")
     visitor.see(re.compile(r"^[1-9][\d,]* of 4,898 rows"))

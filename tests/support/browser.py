@@ -187,6 +187,11 @@ class Visitor:
         self.page.get_by_test_id("stButtonGroup").get_by_text(name, exact=True).click()
         self.settle()
 
+    def unfold(self, title: str) -> None:
+        """Open the expander `title`."""
+        self.main.get_by_test_id("stExpander").get_by_text(title, exact=True).click()
+        self.settle()
+
     def fill(self, label: str, value: str, nth: int = 0) -> None:
         """Type into the field `label`, text or number."""
         text = self.main.get_by_role("textbox", name=label, exact=True)
