@@ -1,6 +1,7 @@
 """`make bench`, or `python -m tests.benchmarks [SECTION ...]`: measure everything that docs/performance.md promises.
 
-Sections: serving split replicas replay pages memory start recovery simulations. Exits with 1 if a promise is missed.
+Sections: serving split replicas replay pages memory start recovery ledger
+simulations. Exits with 1 if a promise is missed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from services.domain import ChangeNote, Deployment, Parameter, Predictor
-from tests.benchmarks import footprint, replaying, report, screens, serving, simulations, splitting
+from tests.benchmarks import footprint, ledger, replaying, report, screens, serving, simulations, splitting
 from tests.support.system import System
 from tests.support.waiting import wait_until
 from tests.support.wine import log_wine_runs, save_wine_model
@@ -87,12 +88,15 @@ class Bench:
     def recovery(self) -> list[report.Line]:
         return footprint.measure_recovery(self.system, self.wine)
 
+    def ledger(self) -> list[report.Line]:
+        return ledger.measure(self.folder)
+
     def simulations(self) -> list[report.Line]:
         return simulations.measure()
 
 
-SECTIONS = ("memory", "serving", "split", "replicas", "replay", "pages", "start", "recovery", "simulations")
-ALONE = {"simulations"}
+SECTIONS = ("memory", "serving", "split", "replicas", "replay", "pages", "start", "recovery", "ledger", "simulations")
+ALONE = {"ledger", "simulations"}
 """Sections that need no installation."""
 
 

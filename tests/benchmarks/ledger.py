@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
 from services.domain import PAIRED, Outcome, OutcomeStatus
 from services.evidence.database import open_database
+from services.evidence.late import LateTruth
 from services.evidence.store import EvidenceStore
+from services.truths.attaching import CHUNK
 from tests.benchmarks.report import Line
 
 OUTCOMES = 1_000_000
@@ -20,6 +23,7 @@ BATCH = 480
 
 FASTEST_REPLAY = 1_600
 READS = 5
+LATE = 20_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HALF = OUTCOMES // 2
 
@@ -42,6 +46,7 @@ def measure(folder: Path) -> list[Line]:
     _, window_s = _timed(lambda: store.ledger.blocks("seldon", "wine", **window))
     _, widest_s = _timed(lambda: store.ledger.largest_disagreements([paired], limit=10))
     _, tail_s = _timed(lambda: store.ledger.top_rewards("seldon", "wine", "b"))
+    late_per_s = _attach(store, live)
     whole = sum(b.sent for b in blocks) == OUTCOMES and sum(p.n for p in pairs) == HALF // 2
     database.dispose()
     read_s = block_s + pair_s
@@ -56,6 +61,7 @@ def measure(folder: Path) -> list[Line]:
             promised="under 1 s",
             ok=read_s < 1,
         ),
+        Line(f"late truths/s, {LATE:,} of one arm in random order", f"{late_per_s:,.0f}"),
         Line("sums of a stretch of time that cuts blocks", f"{window_s * 1000:,.0f} ms"),
         Line("ten largest disagreements of 250,000 pairs", f"{widest_s * 1000:,.0f} ms"),
         Line("two hundred largest rewards of an arm", f"{tail_s * 1000:,.0f} ms"),
@@ -82,6 +88,31 @@ def _fill(store: EvidenceStore, outcomes: Iterator[Outcome]) -> tuple[float, flo
         took = time.perf_counter() - began
         spent, worst = spent + took, max(worst, took)
     return recorded / spent, worst
+
+
+class _Pricing:
+    """Late rewards come as they are."""
+
+    def reward(self, *_: object) -> None:
+        return None
+
+    def counted(self, _: object) -> bool:
+        return False
+
+
+def _attach(store: EvidenceStore, replay: int) -> float:
+    """Late truths per second: rewards of live rows that had none, a thousand at a time."""
+    rows = [
+        replace(_outcome(replay, HALF + row, "a", "a=80,b=20", random.Random(row)), truth=None, reward=None)
+        for row in range(LATE)
+    ]
+    store.record_outcomes(rows)
+    late = [LateTruth(outcome.puid, truth=6, reward=0.5) for outcome in rows]
+    random.Random(3).shuffle(late)
+    began = time.perf_counter()
+    for start in range(0, LATE, CHUNK):
+        store.ledger.attach(late[start : start + CHUNK], _Pricing(), who="bench")
+    return LATE / (time.perf_counter() - began)
 
 
 def _live(replay: int) -> Iterator[Outcome]:
