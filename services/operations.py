@@ -110,7 +110,8 @@ class Operations:
         if newest.what in DECIDED:
             raise InvalidInput(
                 f"The newest change of “{name}” is a decision on its test ({newest.what}).",
-                f"`python -m app undo-decision {name} -n {namespace}` takes it back as a whole, also in MLflow.",
+                "Take it back as a whole, also in MLflow: on the Verdict page, or with "
+                f"`python -m app undo-decision {name} -n {namespace}`.",
             )
         status = self._read(namespace, name)
         if not _stands(newest.after, status):

@@ -103,7 +103,7 @@ def log_artifacts(world: World, record: DecisionRecord, plan: Plan, progress: Pr
 
 def end_test(world: World, record: DecisionRecord, plan: Plan, _: Progress) -> str:
     """The test is over."""
-    world.tests.end(record.test, f"{plan.kind}: {record.why} (decision {record.id})")
+    world.tests.conclude(record.test, f"{plan.kind}: {record.why} (decision {record.id})")
     return ""
 
 

@@ -24,8 +24,8 @@ class Tests(Protocol):
         """Raises NotFound."""
         ...
 
-    def end(self, test_id: int, why: str) -> bool:
-        """End a test; returns whether it was running."""
+    def conclude(self, test_id: int, why: str) -> None:
+        """End a test by a decision, also one that a look at the replaced model has ended already."""
         ...
 
 

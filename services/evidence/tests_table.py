@@ -111,3 +111,10 @@ class ABTestTable:
         statement = sa.update(ab_tests).where(ab_tests.c.id == test_id, ab_tests.c.ended_at.is_(None))
         with connect(self._database) as connection:
             return connection.execute(statement.values(ended_at=datetime.now(UTC), ended_why=why)).rowcount > 0
+
+    def conclude(self, test_id: int, why: str) -> None:
+        """End it with a decision, which has the last word on why: what it replaced may have ended the test already."""
+        now = datetime.now(UTC)
+        values = {"ended_at": sa.func.coalesce(ab_tests.c.ended_at, now), "ended_why": why}
+        with connect(self._database) as connection:
+            connection.execute(sa.update(ab_tests).where(ab_tests.c.id == test_id).values(values))

@@ -31,7 +31,7 @@ CHANGING = {
     *("intend_change", "confirm_change", "record_change"),  # the history
     *("apply",),  # the engine
     *("register", "set_alias", "tag_version", "tag_run", "log_text"),  # MLflow
-    *("end",),  # the test
+    *("conclude",),  # the test
 }
 MOST = 60
 """More things than any decision changes."""

@@ -218,6 +218,21 @@ class TestKeepAndEnd:
         assert desk.engine.get(NAMESPACE, name).deployment.predictors == before.predictors
         assert desk.alias(name) is None
 
+    def test_the_test_says_that_it_was_decided_though_its_end_was_seen_before(
+        self, desk: Desk, runs: Pair, name: str
+    ) -> None:
+        desk.deploy(name, {"a": runs.first, "b": runs.second})
+        assessment = desk.start(name)
+
+        def look(step: str) -> None:
+            if step == "alias":  # a page that looks now sees another model in a, which ends the test
+                desk.store.tests.end(assessment.test.id, "the model of a was replaced")
+
+        desk.decisions.decide(Kind.PROMOTE, assessment, note=LEAD, tell=look)
+        ended = desk.store.tests.get(assessment.test.id)
+        assert ended.ended_why.startswith("promote: fewer bad bottles")
+        assert ended.ended_at is not None
+
     def test_other_arms_stay(self, desk: Desk, runs: Pair, name: str) -> None:
         arms = {"a": runs.first, "b": runs.second, "c": None}
         before = desk.deploy(name, arms, (50, 20, 30))

@@ -93,6 +93,12 @@ class TestWriting:
         assert [registry.register(name, lineage, {"made": "once"}) for _ in range(2)] == ["1", "1"]
         assert registry.version_tags(name, "1") == {"made": "once"}
 
+    def test_a_registration_that_was_cut_short_is_completed(
+        self, registry: Registry, client: MlflowClient, model: str, name: str
+    ) -> None:
+        client.create_registered_model(name)
+        assert registry.register(name, registry.lineage(f"models:/{model}", Provenance()), {}) == "1"
+
     def test_a_model_without_files_is_not_registered(self, registry: Registry, name: str) -> None:
         with pytest.raises(InvalidInput, match="MLflow does not have it"):
             registry.register(name, Lineage("/models/wine"), {})
