@@ -66,14 +66,28 @@ def difference_figure(assessment: Assessment, strand: Strand, zone: tzinfo) -> d
             "hovertemplate": "%{text}<extra></extra>",
         },
     ]
-    ends = [x[0], x[-1]] if live else [0, x[-1]]
+    if len(strand.curve) == 1:  # neither a line nor a band: a point with its interval
+        only = strand.curve[0].interval
+        bars = {"array": [only.high - only.estimate], "arrayminus": [only.estimate - only.low], "symmetric": False}
+        traces = [{**traces[-1], "mode": "markers", "error_y": {**bars, "type": "data", "color": color, "width": 8}}]
+    ends = _ends(assessment, strand, zone)
     traces.append(_level(ends, 0.0, "no difference", "solid", 2))
     if minimum:
         traces.append(_level(ends, minimum, f"minimum effect {fmt.number(minimum, 4)}", "6px,4px", 1.5))
     marks = [m for m in ((_mark_x(mark, strand, zone), mark) for mark in assessment.marks) if m[0] is not None]
     if marks:
         traces.append(_marks(marks))
-    return {"data": traces, "layout": _layout(strand, (ends[0], ends[1]), _heights(strand.curve, minimum))}
+    return {"data": traces, "layout": _layout(strand, ends, _heights(strand.curve, minimum))}
+
+
+def _ends(assessment: Assessment, strand: Strand, zone: tzinfo) -> tuple[Any, Any]:
+    """Where the axis begins and ends."""
+    first, last = strand.curve[0], strand.curve[-1]
+    if strand.source is Source.PAIRED:
+        return 0, last.n
+    if len(strand.curve) == 1:
+        return _local(assessment.test.started_at, zone), _local(assessment.as_of, zone)
+    return _local(first.at, zone), _local(last.at, zone)
 
 
 def _level(ends: Sequence[Any], y: float, name: str, dash: str, width: float) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def slices_html(slices: Sequence[Slice], overall: float, colors: tuple[str, str]
             f'left:{min(zero, end):.2f}%;width:max(2px,{abs(end - zero):.2f}%);background:{color};border-radius:3px">'
             f"</div>{upright(zero, ZERO_LINE)}{upright(everywhere, DASHED)}</div>"
         )
-        seen = f"n {fmt.count(one.n)} rows, q {fmt.number(one.q, 2)}"
+        seen = f"n {fmt.count(one.n)} rows, q {words.p_value(one.q)}"
         rows.append(
             f'<tr class="dv-first"><td>{escape(one.label)}<small>{seen}</small></td>'
             f'<td class="dv-number">{words.change(one.shrunk, "")}<small>measured {words.change(one.difference, "")}'

@@ -39,6 +39,7 @@ def curve_svg(strand: Strand, color: str, *, minimum: float = 0.0, marks: Sequen
         _level(plot, minimum, f"minimum effect {number(minimum, 4)}", "stroke-dasharray:6 4") if minimum else "",
         *(_mark(plot, m) for m in marks if plot.first <= aware(m.at) <= plot.last),
         f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="2.5"/>',
+        _last(plot, color),
         *plot.ends(),
     ]
     return (
@@ -102,6 +103,16 @@ class _Plot:
             f'<text x="{LEFT}" y="{y}" class="tick">{first}</text>',
             f'<text x="{WIDTH - RIGHT}" y="{y}" class="tick" text-anchor="end">{last}</text>',
         ]
+
+
+def _last(plot: _Plot, color: str) -> str:
+    """The newest interval, which is all there is of a curve that has just begun."""
+    point = plot.curve[-1]
+    x, i = plot.x(point), point.interval
+    return (
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{plot.y(i.low):.1f}" y2="{plot.y(i.high):.1f}" stroke="{color}"/>'
+        f'<circle cx="{x:.1f}" cy="{plot.y(i.estimate):.1f}" r="4" fill="{color}"/>'
+    )
 
 
 def _gridline(plot: _Plot, value: float) -> str:

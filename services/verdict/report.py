@@ -181,7 +181,7 @@ def _slices(assessment: Assessment) -> str:
     if not assessment.slices:
         return note
     body = [
-        [escape(s.label), count(s.n), words.change(s.difference, ""), words.change(s.shrunk, ""), number(s.q, 2)]
+        [escape(s.label), count(s.n), words.change(s.difference, ""), words.change(s.shrunk, ""), words.p_value(s.q)]
         for s in sorted(assessment.slices, key=lambda s: s.shrunk)
     ]
     return _table(("Rows with", "n", "B − A", "after shrinkage", "q"), body) + note

@@ -188,6 +188,19 @@ class TestFigure:
         drawn = difference_figure(replace(found, marks=(mark,)), strand, UTC)["data"][-1]
         assert drawn["x"][0] == middle.n
 
+    def test_a_curve_that_has_just_begun_is_a_point_with_its_interval(self):
+        found = running()
+        live = live_of(found)
+        begun = replace(live, curve=live.curve[-1:])
+        figure = difference_figure(replace(found, live=begun), begun, UTC)
+        go.Figure(figure)
+        point, only = figure["data"][0], begun.curve[0].interval
+        assert point["mode"] == "markers"
+        assert point["y"][0] + point["error_y"]["array"][0] == pytest.approx(only.high)
+        assert point["y"][0] - point["error_y"]["arrayminus"][0] == pytest.approx(only.low)
+        first, last = figure["layout"]["xaxis"]["range"]
+        assert first < point["x"][0] < last
+
     def test_withheld_it_says_why_instead(self):
         found = distrust()
         figure = difference_figure(found, paired_of(found), UTC)

@@ -225,6 +225,14 @@ class TestCurve:
             assert 0 <= x <= 640
             assert 0 <= y <= 240
 
+    def test_one_point_is_drawn_with_its_interval(self):
+        live = ship().live
+        assert live is not None
+        picture = ElementTree.fromstring(curve_svg(replace(live, curve=live.curve[-1:]), COLOR_B))
+        dot = next(e for e in picture.iter() if e.tag.endswith("circle"))
+        bar = next(e for e in picture.iter() if e.tag.endswith("}line") and e.get("stroke") == COLOR_B)
+        assert float(bar.get("y2", 0)) < float(dot.get("cy", 0)) < float(bar.get("y1", 0))
+
     def test_changes_outside_the_curve_are_left_out(self):
         paired = ship().paired
         assert paired is not None
