@@ -9,7 +9,7 @@ import math
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,6 +79,46 @@ def try_row(
         answers = tuple(pool.map(lambda pair: _ask(predictions, trial, *pair), zip(asked, endpoints, strict=True)))
     store.record_outcomes([_outcome(trial, status, answer) for answer in answers])
     return answers
+
+
+def send_rows(
+    engine: Engine,
+    predictions: PredictionClient,
+    store: EvidenceStore,
+    status: DeploymentStatus,
+    rows: Sequence[Sequence[object]],
+    names: Sequence[str] = (),
+    arm: str | None = None,
+) -> tuple[Prediction, dict[str, Any], dict[str, Any]]:
+    """Send several rows in one request, to an arm or through the split, and record an outcome for each.
+
+    Returns the prediction with the request and the response as they went by. A truth can be attached later by the
+    request's puid, and by `puid-0`, `puid-1` and so on where it had several rows.
+
+    Raises:
+        NotFound: if there is no such arm.
+        Rejected, InvalidPayload, Unavailable: as PredictionClient.predict; the rows are recorded as failed.
+    """
+    namespace, name = status.deployment.namespace, status.deployment.name
+    endpoint = engine.endpoint(namespace, name, arm)
+    puid = uuid.uuid4().hex
+    trials = [Trial(namespace, name, tuple(row), tuple(names)) for row in rows]
+    puids = [puid] if len(rows) == 1 else [f"{puid}-{i}" for i in range(len(rows))]
+    try:
+        found, request, response = predictions.predict(endpoint, rows, names, puid)
+    except DecantError as error:
+        failed = Answer(arm, endpoint, {}, error=error)
+        store.record_outcomes(
+            [replace(_outcome(t, status, failed), puid=p) for t, p in zip(trials, puids, strict=True)]
+        )
+        raise
+    # A model that answers another number of values than it got rows has given none of them an answer of its own.
+    values = found.values if len(found.values) == len(rows) else (list(found.values),) * len(rows)
+    answers = [Answer(arm, endpoint, {}, prediction=replace(found, values=(value,))) for value in values]
+    outcomes = [_outcome(trial, status, answer) for trial, answer in zip(trials, answers, strict=True)]
+    given = [found.puid or puid] if len(rows) == 1 else puids
+    store.record_outcomes([replace(outcome, puid=p) for outcome, p in zip(outcomes, given, strict=True)])
+    return found, request, response
 
 
 def _ask(predictions: PredictionClient, trial: Trial, arm: str | None, endpoint: Endpoint) -> Answer:

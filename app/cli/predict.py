@@ -40,7 +40,7 @@ def predict(
     predictor: str | None,
     as_json: bool,
 ) -> None:
-    """Send one request and show who answered what.
+    """Send one request and show who answered what. It goes into the ledger, so its truth can be attached later.
 
     \b
     Example: python -m app predict wine --row 7,0.27,0.36,20.7,0.045,45,170,1.001,3,0.45,8.8
@@ -50,8 +50,11 @@ def predict(
     if sum([bool(row), bool(json_data), sample]) != 1:
         raise click.UsageError("Give the input by one of --row, --json-data and --sample.")
     built = services()
+    from services.trials import send_rows
+
     namespace, name = deployment_key(name, namespace)
-    deployment = built.engine.get(namespace, name).deployment
+    status = built.engine.get(namespace, name)
+    deployment = status.deployment
     columns = [part.strip() for part in names.split(",")] if names else []
     if sample:
         rows, columns = _sample(built, deployment)
@@ -65,9 +68,10 @@ def predict(
         _check_rows(built, deployment, rows, columns)  # only then: asking MLflow takes longer than a prediction
     answers = []
     for arm in arms:
-        endpoint = built.engine.endpoint(namespace, name, arm)
         try:
-            prediction, request, response = built.predictions.predict(endpoint, rows, columns)
+            prediction, request, response = send_rows(
+                built.engine, built.predictions, built.store, status, rows, columns, arm
+            )
         except Rejected:
             if row:
                 _check_rows(built, deployment, rows, columns)  # says what the model's own words may not

@@ -18,7 +18,7 @@ from services.evidence.schema import REVISION, VERSION_TABLE, metadata, outcomes
 MIGRATIONS = Path(__file__).parent / "migrations"
 FIRST = "0001"
 PATIENCE_MS = 600_000
-"""How long to wait for another process that is migrating; a million rows take it a minute."""
+"""How long to wait for another process that is migrating; a million rows take it two minutes."""
 
 _LOCK = 0x0DECA17
 """PostgreSQL's advisory locks are numbers, the same for all programs: this one is Decant's."""

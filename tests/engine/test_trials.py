@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from services.deployments.engine import ChangeNote
 from services.domain import Deployment, OutcomeStatus, Predictor
+from services.errors import Rejected
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
 from services.traffic.client import PredictionClient
 from services.traffic.rewards import Reward, RewardKind
-from services.trials import Trial, try_row
+from services.trials import Trial, send_rows, try_row
 from tests.support.memory_engine import MemoryEngine
 from tests.support.seldon_stub import SeldonStub
 
@@ -31,4 +34,25 @@ def test_a_reward_that_never_arrived_is_kept_with_a_status_that_says_so(tmp_path
     assert (first.status, first.reward, first.predictor) == (OutcomeStatus.FEEDBACK_FAILED, 1.0, "a")
     assert (second.status, second.reward) == (OutcomeStatus.OK, 1.0)
     assert first.error
+    database.dispose()
+
+
+def test_rows_of_one_request_are_outcomes_with_puids_of_their_own(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'evidence.db'}")
+    store, predictions = EvidenceStore(database), PredictionClient()
+    arms = tuple(Predictor(name, f"models:/m-{name}", traffic=share) for name, share in (("a", 100), ("b", 0)))
+    with SeldonStub({"a": 100, "b": 0}) as stub:
+        engine = MemoryEngine(stub.url)
+        engine.apply(Deployment("seldon", "wine", arms), note=ChangeNote("ada", "a test"))
+        status = engine.get("seldon", "wine")
+        one, *_ = send_rows(engine, predictions, store, status, [[5.0]], ["x"])
+        two, *_ = send_rows(engine, predictions, store, status, [[1.0], [2.0]], arm="b")
+        stub.bad_values = {9.0}
+        with pytest.raises(Rejected):
+            send_rows(engine, predictions, store, status, [[9.0]], arm="b")
+    outcomes = store.outcomes("seldon", "wine")
+    assert {o.puid for o in outcomes if o.predictor == "a"} == {one.puid}
+    assert {o.puid for o in outcomes if o.status is OutcomeStatus.OK} == {one.puid, f"{two.puid}-0", f"{two.puid}-1"}
+    (failed,) = [o for o in outcomes if o.status is OutcomeStatus.PREDICTION_FAILED]
+    assert failed.predictor == "b" and "not allowed" in failed.error and failed.segment == "a=100,b=0"
     database.dispose()
