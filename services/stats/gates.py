@@ -17,7 +17,12 @@ from services.stats.sums import Sums
 REWARDS = 100
 """Rewards per arm, or pairs."""
 KISH = 30
-"""Kish's effective number of rewards per arm: 30 hits among any number of misses."""
+"""Kish's effective number of rewards per arm: 30 hits among any number of misses.
+
+Of both arms' rewards together, an arm counts its share by number: what it would have if the arms were equal. An arm
+that never hits is judged by how often it should have, not by its own hits: with five due and none seen, its variance
+would be 0 and its interval a false alarm; with thirty due and none seen, none are coming.
+"""
 INTERVALS = 20
 """Intervals with feedback per arm, for variances that come from counters."""
 PAIR_KISH = 20
@@ -29,7 +34,6 @@ HILL = 1.0
 HILL_TOP = 0.05
 BATCH_SHARE = 0.20
 """Most by which an interval's share of the reward may exceed its share of the feedback."""
-BATCH_KISH = 8
 BATCH_INTERVALS = 30
 
 ADVICE = "Use a bounded reward, such as 1/(1 + error²)."
@@ -38,12 +42,13 @@ ADVICE = "Use a bounded reward, such as 1/(1 + error²)."
 def enough(a: Sums, b: Sums) -> list[str]:
     """What is still missing before rewards of two arms may be compared, in words; empty when nothing is."""
     missing = []
+    both = a.plus(b)
     for name, arm in (("A", a), ("B", b)):
         if arm.n < REWARDS:
             missing.append(f"{name} has {arm.n:,} of {REWARDS} rewards")
-        elif arm.squares > 0 and arm.kish < KISH:
-            missing.append(f"{name}’s rewards weigh as much as {arm.kish:.0f} equal ones, {KISH} are needed")
-    if not missing and a.squares == 0 and b.squares == 0:
+        elif 0 < (due := both.kish * arm.n / both.n) < KISH:
+            missing.append(f"{name}’s rewards weigh as much as {int(due)} equal ones, {KISH} are needed")
+    if not missing and both.squares == 0:
         missing.append("every reward so far is 0")
     return missing
 
@@ -53,30 +58,35 @@ def enough_pairs(d: Sums) -> list[str]:
     if d.n < REWARDS:
         return [f"{d.n:,} of {REWARDS} rows have been answered by both arms"]
     if d.squares > 0 and d.kish < PAIR_KISH:
-        return [f"the rows on which the arms differ weigh as much as {d.kish:.0f} equal ones, {PAIR_KISH} are needed"]
+        return [f"the rows on which the arms differ weigh as much as {int(d.kish)} equal ones, {PAIR_KISH} are needed"]
     return []
 
 
 def enough_batches(
     n_a: ArrayLike, s_a: ArrayLike, n_b: ArrayLike, s_b: ArrayLike, *, bound: float | None = None
 ) -> list[str]:
-    """What is still missing before counters may be compared.
+    """What is still missing before counters may be compared, in words; empty when nothing is.
 
     Args:
         n_a, s_a, n_b, s_b: feedbacks and sum of rewards per interval and arm, shape (m,).
         bound: the largest reward there can be, if known and rewards are never negative. Then sum/bound is at most
             Kish's number, which counters do not tell; otherwise the number of intervals that carry reward stands in.
     """
+    counts = [np.asarray(n, dtype=np.float64) for n in (n_a, n_b)]
+    sums = [np.asarray(s, dtype=np.float64) for s in (s_a, s_b)]
+    total_n, total_s = float(sum(n.sum() for n in counts)), float(sum(s.sum() for s in sums))
     missing, intervals = [], []
-    for name, n, s in (("A", n_a, s_a), ("B", n_b, s_b)):
-        counts, sums = np.asarray(n, dtype=np.float64), np.asarray(s, dtype=np.float64)
-        fed = int(np.count_nonzero(counts > 0))
-        if counts.sum() < REWARDS:
-            missing.append(f"{name} has {counts.sum():,.0f} of {REWARDS} rewards")
-        elif bound is not None and sums.sum() < KISH * bound:
-            missing.append(f"{name}’s rewards add up to {sums.sum():.3g}, {KISH * bound:g} are needed")
-        elif bound is None and np.all(sums >= 0) and 0 < batch_kish(sums) < BATCH_KISH:
-            missing.append(f"only about {batch_kish(sums):.0f} intervals carry {name}’s rewards")
+    for name, n, s, other_n, other_s in zip("AB", counts, sums, counts[::-1], sums[::-1], strict=True):
+        if n.sum() < REWARDS:
+            missing.append(f"{name} has {n.sum():,.0f} of {REWARDS} rewards")
+        elif bound is not None:
+            if (due := total_s * float(n.sum()) / total_n) < KISH * bound:
+                missing.append(f"{name} can be expected to have earned {due:.3g}, {KISH * bound:g} are needed")
+        elif np.all(s >= 0) and np.all(other_s >= 0):
+            carrying = max(batch_kish(s), batch_kish(other_s) * float(n.sum() / max(other_n.sum(), 1.0)))
+            if carrying < KISH:
+                missing.append(f"about {int(carrying)} of {KISH} intervals carry {name}’s rewards")
+        fed = int(np.count_nonzero(n > 0))
         if fed < INTERVALS:
             intervals.append(f"{fed} of {INTERVALS} intervals hold feedback for {name}")
     return missing + intervals

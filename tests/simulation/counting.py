@@ -28,7 +28,7 @@ def peek_counters(family: Family, *, share_b: float, runs: int, seed: int, bound
         a, b = draw_looks(family, family, share_b, 100, INTERVALS, per_interval, rng)
         grown = [np.diff(part, axis=1, prepend=0.0) for part in (a.n, a.total, b.n, b.total)]
         curve = aipw_curve(*grown, np.full(a.n.shape, share_b), planned=5000)
-        open_ = _open(a, grown[0], grown[1], bound) & _open(b, grown[2], grown[3], bound)
+        open_ = _open(a, b, *grown, bound)
         found += int((curve.excludes_zero & open_).any(axis=1).sum())
     return Share(found, runs // 100 * 100)
 
@@ -64,18 +64,29 @@ def _arm(
     return n, np.diff(upto, prepend=0.0), Sums.of(rows)
 
 
-def _open(arm: Looks, n: np.ndarray, s: np.ndarray, bound: float | None) -> np.ndarray:
-    """gates.enough_batches and gates.tail_batches for one arm as booleans, shape (experiments, intervals)."""
-    fed = np.cumsum(n > 0, axis=1)
-    found = (arm.n >= gates.REWARDS) & (fed >= gates.INTERVALS)
-    if bound is not None:
-        return found & (arm.total >= gates.KISH * bound)
-    negative = np.logical_or.accumulate(s < 0, axis=1)
+def _open(
+    a: Looks, b: Looks, n_a: np.ndarray, s_a: np.ndarray, n_b: np.ndarray, s_b: np.ndarray, bound: float | None
+) -> np.ndarray:
+    """gates.enough_batches and gates.tail_batches as booleans, shape (experiments, intervals); rewards of one sign."""
+    found = np.minimum(a.n, b.n) >= gates.REWARDS
+    for n in (n_a, n_b):
+        found &= np.cumsum(n > 0, axis=1) >= gates.INTERVALS
     with np.errstate(divide="ignore", invalid="ignore"):
-        kish = arm.total**2 / np.cumsum(s * s, axis=1)
-    found &= negative | (arm.total == 0) | (kish >= gates.BATCH_KISH)
+        if bound is not None:
+            return found & ((a.total + b.total) * np.minimum(a.n, b.n) / (a.n + b.n) >= gates.KISH * bound)
+        if min(s_a.min(), s_b.min()) < 0:
+            return found
+        kish = [np.nan_to_num(arm.total**2 / np.cumsum(s * s, axis=1)) for arm, s in ((a, s_a), (b, s_b))]
+        found &= np.maximum(kish[0], kish[1] * a.n / b.n) >= gates.KISH
+        found &= np.maximum(kish[1], kish[0] * b.n / a.n) >= gates.KISH
+    return found & _no_tail(a, n_a, s_a) & _no_tail(b, n_b, s_b)
+
+
+def _no_tail(arm: Looks, n: np.ndarray, s: np.ndarray) -> np.ndarray:
+    fed = np.cumsum(n > 0, axis=1)
+    found = np.ones(n.shape, dtype=bool)
     for at in np.flatnonzero(np.any(fed >= gates.BATCH_INTERVALS, axis=0)):
         total = np.where(arm.total[:, at] > 0, arm.total[:, at], np.inf)
         excess = (s[:, : at + 1] / total[:, None] - n[:, : at + 1] / arm.n[:, at, None]).max(axis=1)
-        found[:, at] &= negative[:, at] | (fed[:, at] < gates.BATCH_INTERVALS) | (excess <= gates.BATCH_SHARE)
+        found[:, at] = (fed[:, at] < gates.BATCH_INTERVALS) | (excess <= gates.BATCH_SHARE)
     return found

@@ -87,15 +87,19 @@ def draw_looks(
 
 def gates_open(a: Looks, b: Looks) -> np.ndarray:
     """gates.enough and gates.tail (without Hill) as booleans, shape (experiments, looks)."""
-    found = np.ones(a.n.shape, dtype=bool)
+    both = Looks(a.n + b.n, a.total + b.total, a.squares + b.squares, np.maximum(a.largest, b.largest))
+    found = (np.minimum(a.n, b.n) >= gates.REWARDS) & (both.squares > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
+        due = _magnitude(both) ** 2 / both.squares * np.minimum(a.n, b.n) / both.n
         for arm in (a, b):
-            magnitude = np.maximum(np.abs(arm.total), np.where(arm.largest > 0, arm.squares / arm.largest, 0))
-            weighty = (arm.squares == 0) | (magnitude**2 / arm.squares >= gates.KISH)
             one_value = arm.squares >= arm.largest * np.abs(arm.total) * (1 - 1e-9)
-            even = (magnitude == 0) | (arm.largest / magnitude <= gates.TOP_SHARE) | one_value
-            found &= (arm.n >= gates.REWARDS) & weighty & even
-    return found & ((a.squares > 0) | (b.squares > 0))
+            found &= one_value | (arm.largest / _magnitude(arm) <= gates.TOP_SHARE)
+    return found & (due >= gates.KISH)
+
+
+def _magnitude(arm: Looks) -> np.ndarray:
+    """Sums.magnitude."""
+    return np.maximum(np.abs(arm.total), np.where(arm.largest > 0, arm.squares / arm.largest, 0))
 
 
 def ahead(family: Family, share_b: float, *, runs: int, seed: int, requests: int = 2000) -> Share:

@@ -28,14 +28,22 @@ def test_enough():
 
 def test_few_hits_are_not_enough_however_many_rewards():
     assert gates.enough(hits(30, 5000), hits(30, 5000)) == []
-    (words,) = gates.enough(hits(31, 5000), hits(29, 5000))
-    assert "29" in words
-    assert "B" in words
+    assert gates.enough(hits(29, 5000), hits(30, 5000)) == [
+        f"{name}’s rewards weigh as much as 29 equal ones, 30 are needed" for name in "AB"
+    ]
 
 
-def test_an_arm_that_never_hits_is_a_finding_unless_neither_does():
-    """All zeros against many hits is a difference; all zeros in both arms is nothing yet."""
-    assert gates.enough(hits(60, 500), hits(0, 500)) == []
+def test_an_arm_is_judged_by_the_hits_that_are_due():
+    """160 hits at 80/20 leave 32 to B if the arms are equal. Then none is a finding, and so is one."""
+    for seen in (0, 1, 32):
+        assert gates.enough(hits(160 - seen, 800), hits(seen, 200)) == []
+    # With 15 due, none at all is no finding, though B's variance is 0.
+    (words,) = gates.enough(hits(76, 800), hits(0, 200))
+    assert words.startswith("B")
+    assert "15" in words
+
+
+def test_without_any_reward_nothing_is_known():
     assert gates.enough(hits(0, 500), hits(0, 500)) == ["every reward so far is 0"]
 
 
@@ -54,21 +62,30 @@ def test_counters_need_intervals_with_feedback_for_both():
     n, s = np.full(40, 10.0), np.full(40, 6.0)
     assert gates.enough_batches(n, s, n, s) == []
     sparse = np.where(np.arange(40) < 19, n, 0.0)
-    assert gates.enough_batches(n, s, sparse, 0.6 * sparse) == ["19 of 20 intervals hold feedback for B"]
+    assert gates.enough_batches(n, s, sparse, 0.6 * sparse, bound=1.0) == ["19 of 20 intervals hold feedback for B"]
 
 
 def test_counters_of_a_bounded_reward_need_a_sum():
-    n, s = np.full(400, 10.0), np.zeros(400)
-    s[::20] = 1.0  # 20 hits
-    assert gates.enough_batches(n, 3 * n, n, s) == []
-    (words,) = gates.enough_batches(n, 3 * n, n, s, bound=1.0)
-    assert "B" in words
+    """Of 100 hits, 20 are due to an arm with a fifth of the feedback, whoever had them."""
+    n_a, n_b, s_a = np.full(400, 8.0), np.full(400, 2.0), np.zeros(400)
+    s_a[::4] = 1.0
+    (words,) = gates.enough_batches(n_a, s_a, n_b, 0 * s_a, bound=1.0)
+    assert words.startswith("B")
     assert "20" in words
-    s[::10] = 1.0
-    assert gates.enough_batches(n, 3 * n, n, s, bound=1.0) == []
-    s[:] = 0
-    s[7] = 55.0
-    assert "B" in gates.enough_batches(n, 3 * n, n, s)[0]
+    assert gates.enough_batches(n_a, 2 * s_a, n_b, 0 * s_a, bound=1.0) == []
+    assert gates.enough_batches(n_a, 2 * s_a, n_b, 0 * s_a, bound=500.0) != []
+
+
+def test_counters_of_any_reward_need_intervals_that_carry_it():
+    n, even, one = np.full(400, 10.0), np.full(400, 6.0), np.zeros(400)
+    one[7] = 55.0
+    assert gates.enough_batches(n, even, n, even) == []
+    assert gates.enough_batches(n, one, n, one) == [f"about 1 of 30 intervals carry {name}’s rewards" for name in "AB"]
+    # An arm that earns nothing is judged by the other one.
+    assert gates.enough_batches(n, even, n, 0 * even) == []
+    assert gates.enough_batches(n, even, 0.05 * n, 0 * even)[0].startswith("about 20 of 30 intervals carry B")
+    # With rewards of both signs an interval's sum says nothing of what it carries.
+    assert gates.enough_batches(n, even - 6.5, n, even - 5.5) == []
 
 
 def test_the_tutorials_reward_is_flagged():
