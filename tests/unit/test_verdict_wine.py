@@ -22,19 +22,22 @@ from services.operations import Operations, split_text
 from services.settings import Settings
 from services.stats.sums import Sums
 from services.tracking.models import ModelCatalogue
+from services.tracking.row_split import RowSplit
 from services.tracking.runs import RunCatalogue
+from services.traffic.datasets import load_dataset
 from services.traffic.rewards import Reward, RewardKind
 from services.verdict.assessing import Sources
 from services.verdict.decide import decide
 from services.verdict.ledger_side import ArmSums, PairedSide
 from services.verdict.model import Call, Light
 from services.verdict.paired import paired_strand
+from services.verdict.rows import MOST_PAIRS, by_training, replay_rows
 from services.verdict.rule import ABTest, Rule
 from services.verdict.service import Verdicts
 from services.verdict.traffic import ledger_strand
 from tests.support.memory_engine import MemoryEngine
 from tests.support.waiting import free_port
-from tests.support.wine_rewards import predictions
+from tests.support.wine_rewards import held_out_rows, predictions
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NOTE = ChangeNote("ann", "a test")
@@ -203,6 +206,38 @@ def test_without_prometheus_the_ledger_speaks_for_the_traffic(world: World):
     assert "Prometheus" in found.live.query
     assert found.call is Call.RUNNING, "one pass at 80/20 cannot tell two so similar models apart"
     assert found.live.remaining_n is None or found.live.remaining_n > 1000
+
+
+def test_rows_that_the_models_have_not_learned_are_told_apart(world: World):
+    """The figures of the 1,225 test rows, which are a quarter of what a replay of the whole file sends."""
+    record = world.replay(BOUNDED, digest="abc")
+    world.pairs(record, BOUNDED, shuffled(4898))
+    held_out = held_out_rows()
+    split = RowSplit("abcdef", frozenset(range(4898)) - frozenset(held_out.tolist()))
+    rows = replay_rows(world.store.ledger, [record], 4898)
+    fresh, trained = by_training(Rule(), rows, lambda: [split, None])
+    assert (fresh.a.n, trained.a.n) == (1225, 3673)
+    assert (fresh.a.value, fresh.b.value) == pytest.approx((0.7272, 0.7310), abs=1e-4)
+    assert fresh.difference is not None and fresh.difference.estimate == pytest.approx(0.0038, abs=5e-5)
+    assert by_training(Rule(), rows, lambda: [RowSplit("other", split.training)]) == (), "trained on another file"
+    assert replay_rows(world.store.ledger, [record], MOST_PAIRS + 1) == [], "too many to read"
+
+
+def test_slices_are_looked_for_in_the_file_that_was_replayed(world: World):
+    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    digest = load_dataset("wine-quality").digest
+    world.pairs(world.replay(BOUNDED, digest=digest), BOUNDED, shuffled(4898))
+    found = world.verdicts.assess("seldon", "wine")
+    assert "11 features of 4,898 rows" in found.slices_note
+    assert all(part.q <= 0.05 and part.n >= 50 for part in found.slices)
+    assert [part.shrunk for part in found.slices] == sorted(part.shrunk for part in found.slices)
+
+
+def test_a_file_that_has_changed_since_is_not_sliced(world: World):
+    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    world.pairs(world.replay(BOUNDED, digest="another"), BOUNDED, shuffled(400))
+    found = world.verdicts.assess("seldon", "wine")
+    assert found.slices == () and "has changed since" in found.slices_note
 
 
 def test_a_test_ends_when_a_model_is_replaced(world: World):
