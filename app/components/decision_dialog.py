@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from app import format as fmt
 from app import reads
 from app.guard import boundary, escape, show_error
 from app.wiring import note, services
@@ -30,8 +31,8 @@ def ask_to_decide(kind: Kind, assessment: Assessment) -> None:
 
 def _decide(kind: Kind, assessment: Assessment) -> None:
     names = words.arm_names(assessment.test.rule)
-    _draw_evidence(assessment)
     against = obstacles(kind, assessment)
+    _draw_evidence(assessment, against)
     override = False
     if against:
         st.error(against_words(against), icon=":material/block:")
@@ -64,11 +65,12 @@ def evidence_words(assessment: Assessment) -> str:
     label = escape(row.label if row is not None else "Reward")
     n = f"{strand.n:,} {words.UNITS[strand.source]} of {words.SOURCES[strand.source]}"
     if strand.interval is None:
-        return f"{label}: {n}; no interval, because {escape(strand.withheld or 'there is too little')}"
+        why = "" if strand.withheld in assessment.headline else f" {escape(strand.withheld)}"
+        return f"{label}: {n}, no interval.{why}"
     unit, found = row.unit if row is not None else "", strand.interval
     return (
         f"{label}, B − A: **{words.change(found.estimate, unit)}**, "
-        f"{found.level:.0%} interval {words.bounds(found, unit)}, {n}"
+        f"{fmt.percent(found.level)} interval {words.bounds(found, unit)}, {n}"
     )
 
 
@@ -77,7 +79,7 @@ def against_words(against: tuple[str, ...]) -> str:
     return "**The evidence does not carry this decision.**\n" + "\n".join(f"- {escape(said)}" for said in against)
 
 
-def _draw_evidence(assessment: Assessment) -> None:
+def _draw_evidence(assessment: Assessment, told_below: tuple[str, ...]) -> None:
     st.markdown(f"**{escape(assessment.headline)}**  \n{evidence_words(assessment)}")
     unsound = [check for check in assessment.checks if check.light is not Light.GREEN]
     fine = len(assessment.checks) - len(unsound)
@@ -85,6 +87,7 @@ def _draw_evidence(assessment: Assessment) -> None:
         f"- {words.LIGHT_MARKS[check.light]} {escape(check.title)} ({words.LIGHT_WORDS[check.light]}): "
         f"{escape(check.sentence)}"
         for check in unsound
+        if check.sentence not in told_below
     ]
     st.markdown("\n".join([f"{fine} of {len(assessment.checks)} checks are green.", *lines]))
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from services.domain.text import count
+from services.domain.text import count, percent
 from services.verdict import words
 from services.verdict.model import Assessment, MetricRow, Strand
 
@@ -66,4 +66,4 @@ def summary(assessment: Assessment) -> str:
         return f"{called}; {label} withheld, {n}"
     unit, interval = row.unit if row is not None else "", strand.interval
     moved = words.change(interval.estimate, unit)
-    return f"{called}; {label} B − A {moved} ({interval.level:.0%}: {words.bounds(interval, unit)}), {n}"
+    return f"{called}; {label} B − A {moved} ({percent(interval.level)}: {words.bounds(interval, unit)}), {n}"
