@@ -57,6 +57,7 @@ def draw_guide(progress: Progress) -> None:
         for number, step in enumerate(todo, start=1):
             _draw_step(number, step, step is following, params)
         if following is None:
+            page_link("verdict", "Read the verdict", params)
             page_link("monitor", "Compare the arms on the Monitor page", params)
 
 
