@@ -75,7 +75,7 @@ def _draw_preview(text: str, header: Header) -> None:
 def _shown(one: LateTruth | BadLine, header: Header) -> dict[str, str]:
     if isinstance(one, BadLine):
         return {"puid": f":red[line {one.line}: {escape(one.words)}]"}
-    found = {"puid": f"`{one.puid}`"}
+    found = {"puid": escape(one.puid)}
     if header.truth is not None:
         found["truth"] = escape(fmt.NONE if one.truth is None else str(one.truth))
     if header.reward is not None:
@@ -131,24 +131,16 @@ def _draw_attach(deployment: Deployment, text: str, header: Header, upload: str)
 
 
 def draw_report(report: Report) -> None:
-    """What became of the lines of a file."""
+    """What became of the lines of a file, and of the rewards that were sent."""
     with st.container(border=True):
-        st.markdown("**What would happen**" if report.dry_run else "**What became of the file**")
-        counts = {
-            "Attached": report.attached,
-            "Replaced": report.replaced,
-            "Had it already": report.kept,
-            "Unknown puid": report.unknown,
-            "No answer": report.unanswered,
-            "Bad line": report.bad,
-        }
-        with st.container(horizontal=True):
-            for label, number in counts.items():
-                st.metric(label, fmt.count(number))
+        if report.lines:
+            _draw_counts(report)
         if report.unknown_puids:
             more = report.unknown - len(report.unknown_puids)
             rest = f" and {fmt.count(more)} more" if more else ""
-            st.caption(f"No prediction of this deployment has {escape(', '.join(report.unknown_puids))}{rest}.")
+            st.caption(
+                f"No prediction of this deployment has the puid {escape(', '.join(report.unknown_puids))}{rest}."
+            )
         for bad in report.bad_lines:
             st.caption(f":red[Line {bad.line}: {escape(bad.words)}]")
         if report.bad > len(report.bad_lines):
@@ -156,7 +148,24 @@ def draw_report(report: Report) -> None:
         if report.fed:
             st.caption(f":material/check: {_rewards(report.fed)} reached the arms' counters.")
         if report.unfed:
-            st.caption(f":red[{_rewards(report.unfed)} did not: {escape(report.feedback_error)}]")
+            st.caption(
+                f":red[{_rewards(report.unfed)} did not reach the arms' counters: {escape(report.feedback_error)}]"
+            )
+
+
+def _draw_counts(report: Report) -> None:
+    st.markdown("**What would happen**" if report.dry_run else "**What became of the file**")
+    counts = {
+        "Attached": report.attached,
+        "Replaced": report.replaced,
+        "Had it already": report.kept,
+        "Unknown puid": report.unknown,
+        "No answer": report.unanswered,
+        "Bad line": report.bad,
+    }
+    with st.container(horizontal=True):
+        for label, number in counts.items():
+            st.metric(label, fmt.count(number))
 
 
 def _draw_waiting(deployment: Deployment) -> None:
