@@ -10,6 +10,7 @@ import click
 
 from app.cli.options import deployment_key, json_option, namespace_option, note, services
 from app.cli.output import put_json, put_table, say
+from services.errors import NotFound
 
 if TYPE_CHECKING:
     from services.decisions.model import Decision, Kind
@@ -48,8 +49,9 @@ def promote(name: str, namespace: str, reason: str, override: bool, dry_run: boo
 
     \b
     Example: python -m app promote wine --reason "better on every replay"
-    JSON: {"id", "kind", "state", "winner", "loser", "verdict", "summary", "overridden", "gaps", "waiting", "who",
-           "why", "at", "test", "undone_who", "undone_why", "steps", ...}; with --dry-run {"changes": [sentence]}
+    JSON: {"id", "kind", "state", "winner", "loser", "champion", "verdict", "summary", "overridden", "gaps",
+           "waiting", "who", "why", "at", "test", "undone_who", "undone_why", "steps", ...}
+          with --dry-run {"changes": [sentence]}
     """
     from services.decisions.model import Kind
 
@@ -130,6 +132,9 @@ def decisions(name: str, namespace: str, limit: int, report: int | None, as_json
     built = services()
     namespace, name = deployment_key(name, namespace)
     if report is not None:
+        decision = built.decisions.get(report)
+        if (decision.namespace, decision.deployment) != (namespace, name):
+            raise NotFound(f"decision on {namespace}/{name}", str(report))
         click.echo(built.decisions.report(report))
         return
     built.decisions.settle(namespace, name)
@@ -219,4 +224,5 @@ def _show(decision: Decision, as_json: bool) -> None:
         say(f"Decision {decision.id} on {key} ({decision.kind}) is taken back.")
     else:
         said = f"{decision.winner} is the champion" if decision.winner else "the test ended without a winner"
+        said += f", in MLflow {decision.champion}" if decision.champion else ""
         say(f"Decision {decision.id} on {key}: {said}. `python -m app undo-decision {decision.deployment}` undoes it.")

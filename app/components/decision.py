@@ -84,6 +84,8 @@ def headline(decision: Decision, assessment: Assessment) -> str:
     zone = state.zone()
     said = f"**Decision {decision.id}: {escape(what[decision.kind])}** by {escape(decision.who)}"
     said += f", {fmt.clock(decision.at, zone)}: {escape(decision.why)}  \n:gray[{escape(decision.summary)}]"
+    if decision.champion and decision.state in (State.DOING, State.DONE):
+        said += f"  \nIn MLflow the champion is {escape(decision.champion)}."
     if decision.overridden:
         said += f"  \n:orange[Overridden: {escape(' '.join(decision.overridden))}]"
     if decision.state in (State.UNDOING, State.UNDONE):

@@ -36,6 +36,7 @@ class Decision:
 
     Attributes:
         winner, loser: names of the arms when it was taken; both empty when a test ends without a winner.
+        champion: the registered version that the alias names by this decision, such as `wine v4`; empty without one.
         verdict: what the evidence called for.
         summary: the evidence in one sentence.
         overridden: what spoke against it and was overridden on purpose, in words.
@@ -58,6 +59,7 @@ class Decision:
     loser: str
     verdict: str
     summary: str
+    champion: str = ""
     overridden: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
     waiting: str = ""

@@ -242,6 +242,7 @@ def decision_of(record: DecisionRecord) -> Decision:
         loser=plan.loser,
         verdict=plan.verdict,
         summary=plan.summary,
+        champion=f"{plan.name} v{progress.version}" if progress.version else "",
         overridden=plan.overridden,
         gaps=(*plan.gaps, *progress.gaps),
         waiting="" if State(record.state).final else progress.waiting,

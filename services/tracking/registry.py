@@ -118,7 +118,12 @@ class Registry:
             if not _exists(client, name):
                 client.create_registered_model(name)
             made = client.create_model_version(
-                name, model.source, run_id=model.run_id, tags=dict(tags), model_id=model.model_id
+                name,
+                model.source,
+                run_id=model.run_id,
+                tags=dict(tags),
+                model_id=model.model_id,
+                await_creation_for=0,  # an alias needs the version's number, not its files
             )
         return str(made.version)
 

@@ -82,7 +82,7 @@ class TestPromote:
         assert (provenance.run_id, provenance.label) == (runs.second, f"{name} v1")
 
         client = desk.client
-        assert desk.alias(name) == "1"
+        assert (desk.alias(name), made.champion) == ("1", f"{name} v1")
         assert client.get_model_version(name, "1").run_id == runs.second
         winner, loser = (client.get_run(run).data.tags for run in (runs.second, runs.first))
         assert (winner["decant.role"], loser["decant.role"]) == ("winner", "loser")
