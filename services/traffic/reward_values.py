@@ -63,17 +63,3 @@ def number(field: str, value: object) -> float:
 def missing(value: object) -> bool:
     """Whether there is no value."""
     return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def same(truth: object, prediction: object) -> bool:
-    """Whether a prediction is the truth: as text if either is text, else as numbers."""
-    if isinstance(truth, str) or isinstance(prediction, str):
-        return _text(truth) == _text(prediction)
-    return bool(truth == prediction)
-
-
-def _text(value: object) -> str:
-    """Labels as text; a whole number reads the same whether a CSV made it 3 or 3.0."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)

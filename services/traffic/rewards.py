@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.domain.values import same
 from services.errors import InvalidInput, InvalidPayload
 from services.traffic.formula import formula, sampled
-from services.traffic.reward_values import LEAST_PROBABILITY, missing, number, probability_reward, same, single
+from services.traffic.reward_values import LEAST_PROBABILITY, missing, number, probability_reward, single
 
 TUTORIAL_EXACT = 500.0
 """What the tutorial pays when prediction and truth are equal."""
