@@ -85,7 +85,8 @@ def arm_text(arm: ArmPreview) -> str:
         f"n {fmt.count(sums.n)}",
         f"largest {fmt.percent(sums.top_share)} of the sum",
     ]
-    failed = f"  \n:red[{fmt.count(arm.failed)} rows earned nothing:] {escape(arm.error)}" if arm.failed else ""
+    rows = f"{fmt.count(arm.failed)} row{'s' * (arm.failed != 1)}"
+    failed = f"  \n:red[{rows} earned nothing:] {escape(arm.error)}" if arm.failed else ""
     return " · ".join(parts) + failed
 
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from datetime import UTC, datetime
 
+import plotly.graph_objects as go
 import pytest
 
+from app import theme
 from app.components.answers import difference, value_of
+from app.components.replay_preview import arm_text, figure
+from app.components.replay_progress import describe, progress_text
 from app.components.request_fields import format_of, missing, read_json, step_of
 from app.components.reward_picker import read_truth
 from app.components.snippets import seldon_client_text
 from services.domain import Deployment, Endpoint, Prediction, Predictor
 from services.errors import InvalidPayload, Rejected
+from services.jobs.replay_values import Replay
+from services.jobs.states import JobState
 from services.schema import Column, ColumnType, Signature
+from services.traffic.preview import Preview, summarise
+from services.traffic.replay import ReplayMode, ReplaySpec
+from services.traffic.rewards import Reward, RewardKind
 from services.trials import Answer
 
 WINE = Deployment("seldon", "wine", (Predictor("a", "u", 80), Predictor("b", "u", 20)))
@@ -85,3 +95,59 @@ def test_the_seldon_client_program_is_python(row: list[object]):
     assert 'gateway_endpoint="127.0.0.1:8003"' in text
     assert "{'x-decant-predictor': 'a'}" in text
     assert ("np.array" in text) == all(isinstance(v, float) for v in row)
+
+
+SPEC = ReplaySpec("seldon", "wine", "wine-quality", "quality", Reward(RewardKind.BOUNDED))
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+REPLAY = Replay(1, SPEC, "d", JobState.RUNNING, 250, 1000, (), 50.0, "", (), "ann", NOW, NOW, NOW)
+
+
+class TestReplayInALine:
+    @pytest.mark.parametrize(
+        ("spec", "line"),
+        [
+            (SPEC, "wine-quality, 1,000 rows, through the split, bounded reward"),
+            (
+                replace(SPEC, mode=ReplayMode.PAIRED, arms=("a", "b"), passes=2),
+                "wine-quality, 1,000 rows in 2 passes, in pairs to a and b, bounded reward",
+            ),
+            (
+                replace(SPEC, mode=ReplayMode.PINNED, predictor="b", dataset="/up/0123456789ab.csv"),
+                "upload 01234567, 1,000 rows, all to b, bounded reward",
+            ),
+            (
+                replace(SPEC, dataset="/up/0123.csv", label="my.csv", reward=Reward(RewardKind.SQUARED)),
+                "my.csv, 1,000 rows, through the split, negative squared error reward",
+            ),
+            (
+                replace(SPEC, reward=Reward(RewardKind.FORMULA, expression="y * y_pred")),
+                "wine-quality, 1,000 rows, through the split, formula reward",
+            ),
+        ],
+    )
+    def test_what_goes_where(self, spec: ReplaySpec, line: str) -> None:
+        assert describe(replace(REPLAY, spec=spec)) == line
+
+    def test_how_far(self) -> None:
+        running = progress_text(REPLAY)
+        assert running.startswith("250 of 1,000 rows · 50 rows/s · 15")
+        assert progress_text(replace(REPLAY, state=JobState.PAUSED)) == "250 of 1,000 rows · paused"
+        assert "waiting" in progress_text(replace(REPLAY, state=JobState.QUEUED))
+
+
+class TestPreview:
+    SEEN = Preview((0, 1, 2), (1.0, 2.0, 3.0), {"a": (1.0, 2.5, None), "b": (0.0, 0.0, 0.0)}, {"a": "busy"})
+
+    def test_an_arm_in_a_line(self) -> None:
+        text = arm_text(summarise(self.SEEN, SPEC.reward).arms[0])
+        assert text.startswith("mean reward **0.9** · sd 0.141 · n 2")
+        assert "1 row earned nothing:] busy" in text
+
+    def test_both_arms_in_the_same_bins_and_in_their_colours(self) -> None:
+        drawn = figure(summarise(self.SEEN, SPEC.reward), WINE)
+        go.Figure(drawn)  # Plotly accepts every property
+        first, second = drawn["data"]
+        assert first["x"] == second["x"]
+        assert sum(first["y"][:-1]) == 2 and sum(second["y"][:-1]) == 3
+        assert [t["line"]["color"] for t in drawn["data"]] == [theme.arm_color(i, dark=False) for i in (0, 1)]
+        assert [t["meta"]["dark"] for t in drawn["data"]] == [theme.arm_color(i, dark=True) for i in (0, 1)]
