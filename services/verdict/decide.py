@@ -68,6 +68,12 @@ def _by_interval(test: ABTest, strand: Strand, interval: Interval, table: Sequen
     said = f"B − A is {interval.estimate:+.4g}, always-valid interval {interval.low:+.4g} to {interval.high:+.4g}"
     fired = f"{where[0].upper()}{where[1:]} ({strand.n:,} {UNITS[strand.source]}): {said}"
     if interval.low == interval.high == 0:
+        planned = rule.planned_pairs if strand.source is Source.PAIRED else rule.planned_live
+        if strand.n < planned:  # a hit or miss that differs on one row in a thousand looks like this for long
+            left = f"about {_rounded(planned - strand.n):,} more {UNITS[strand.source]}"
+            return _verdict(
+                Call.RUNNING, f"{left}: not one has differed so far.", f"{fired}: fewer than the {planned:,} planned."
+            )
         return _verdict(
             Call.KEEP,
             f"both models earn exactly the same on all {strand.n:,} {UNITS[strand.source]}.",

@@ -90,9 +90,15 @@ def test_a_lead_below_the_minimum_effect_is_not_shipped():
 
 
 def test_models_that_never_differ_keep_a():
-    verdict = call(paired=strand(0, 0))
+    verdict = call(paired=replace(strand(0, 0), n=500))
     assert verdict.call is Call.KEEP
     assert "exactly the same" in verdict.headline
+
+
+def test_models_that_have_not_differed_yet_are_given_the_planned_rows():
+    verdict = call(paired=replace(strand(0, 0), n=400))
+    assert verdict.call is Call.RUNNING
+    assert "100 more rows" in verdict.headline
 
 
 def test_keep_running_says_how_much_longer():
