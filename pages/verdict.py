@@ -25,8 +25,11 @@ def page(namespace: str, name: str, status: DeploymentStatus | None, found: tupl
     with controls:
         test = choose_test(found, state.zone())
         auto = st.toggle("Auto-refresh", value=True, key="auto-refresh")
-        if st.button("New test …", icon=":material/flag:", key="new-test"):
-            ask_for_test(namespace, name, found[0].rule, live_arms(status))
+        arms = live_arms(status)
+        alone = status is not None and len(arms) < 2
+        said = "A test needs two live arms: add B on the Deploy page." if alone else None
+        if st.button("New test …", icon=":material/flag:", key="new-test", disabled=alone, help=said):
+            ask_for_test(namespace, name, found[0].rule, arms)
 
     @guarded("The verdict")
     def live() -> None:

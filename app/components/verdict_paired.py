@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import format as fmt
 from app.components.verdict_style import STYLE
+from app.guard import escape
 from app.links import page_link
 from app.state import Param
 from services.verdict import words
@@ -27,7 +28,7 @@ def draw_paired(assessment: Assessment, strand: Strand) -> None:
     )
     st.html(f'{STYLE}<div style="display:flex;flex-wrap:wrap;gap:.4rem 1.8rem">{cells}</div>')
     if strand.withheld:
-        st.caption(f"Why no interval: {strand.withheld}")
+        st.caption(f"Why no interval: {escape(strand.withheld)}")
     if not assessment.disagreements:
         st.caption("The arms answered the same on every row." if strand.agreement == 1 else "No single rows to show.")
         return

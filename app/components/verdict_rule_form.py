@@ -23,15 +23,18 @@ def ask_for_test(namespace: str, name: str, rule: Rule, arms: Sequence[str]) -> 
 
 def draw_rule_form(namespace: str, name: str, rule: Rule, arms: Sequence[str], *, key: str) -> None:
     """Fields with `rule` in them; the button starts the test. `arms` are the live ones, if they are known."""
-    names = list(dict.fromkeys([*arms, rule.champion, rule.challenger]))
+    roles = [rule.champion, rule.challenger]
+    names = list(arms) if len(arms) > 1 else roles
+    if not set(roles) <= set(names):  # an arm of the earlier test is gone: as in a new deployment
+        roles = names[:2]
     left, right = st.columns(2)
     champion = left.selectbox(
-        "A, the arm in charge (champion)", names, index=names.index(rule.champion), key=f"{key}-champion"
+        "A, the arm in charge (champion)", names, index=names.index(roles[0]), key=f"{key}-champion"
     )
     challenger = right.selectbox(
         "B, the arm that wants the job (challenger)",
         names,
-        index=names.index(rule.challenger),
+        index=names.index(roles[1]),
         key=f"{key}-challenger",
     )
     reward = draw_reward(rule.reward, key=f"{key}-reward")

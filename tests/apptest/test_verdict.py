@@ -157,6 +157,26 @@ def test_a_new_rule_is_a_new_test(dashboard: Dashboard, verdicts: ExampleVerdict
     assert app.selectbox(key="pick-test").options[0].startswith("Test 4, running")
 
 
+def test_arms_that_are_gone_are_not_offered(dashboard: Dashboard, verdicts: ExampleVerdicts):
+    dashboard.deploy("wine", {"b": 60, "c": 40})
+    verdicts.past["wine"] = [ab_test("wine", id=1, ended_at=START, ended_why="a is gone")]
+    app = dashboard.open("verdict", **WHERE)
+    app.button(key="new-test").click().run()
+    chosen = [app.selectbox(key=f"dialog-seldon-wine-{role}") for role in ("champion", "challenger")]
+    assert [box.options for box in chosen] == [["b", "c"], ["b", "c"]]
+    assert [box.value for box in chosen] == ["b", "c"]
+
+
+def test_with_one_arm_left_the_verdict_stays_and_no_test_can_be_started(
+    dashboard: Dashboard, verdicts: ExampleVerdicts
+):
+    dashboard.deploy("wine", {"a": 100})
+    verdicts.past["wine"] = [ab_test("wine", id=1, ended_at=START, ended_why="decided")]
+    app = dashboard.open("verdict", **WHERE)
+    assert "Rule of test 1" in texts(app)
+    assert app.button(key="new-test").disabled
+
+
 def test_an_older_test_can_be_read_and_linked(dashboard: Dashboard, verdicts: ExampleVerdicts):
     dashboard.deploy("wine")
     old = ab_test("wine", id=1, ended_at=START, ended_why="decided", why="the first")
