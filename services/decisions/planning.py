@@ -7,7 +7,7 @@ from services.decisions.model import Kind, obstacles
 from services.decisions.plan import Plan
 from services.decisions.target import target
 from services.decisions.world import World
-from services.domain import Deployment
+from services.domain import Deployment, Phase, PredictorStatus
 from services.errors import Conflict, NotFound, Unavailable
 from services.operations import manifest_text
 from services.tracking.registry import CHAMPION, Lineage
@@ -22,7 +22,8 @@ def make_plan(world: World, assessment: Assessment, kind: Kind) -> Plan:
         NotFound: if the deployment or an arm is gone.
         Conflict: if an arm serves another model than the test is about.
         InvalidInput: if the champion is a shadow.
-        Unavailable: if the engine or MLflow does not answer; MLflow is asked only about models that come from it.
+        Unavailable: if the engine or MLflow does not answer, or the winner is not ready for all the traffic; MLflow is
+            asked only about models that come from it.
     """
     test = assessment.test
     status = world.status(test.namespace, test.deployment)
@@ -31,6 +32,9 @@ def make_plan(world: World, assessment: Assessment, kind: Kind) -> Plan:
     a, b = test.rule.champion, test.rule.challenger
     wanted = target(status.deployment, kind, a, b)
     _check_models(status.deployment, test)
+    winner, loser = {Kind.PROMOTE: (b, a), Kind.KEEP: (a, b), Kind.END: ("", "")}[kind]
+    if winner:
+        _check_ready(status.predictor(winner))
     try:
         arms = [status.deployment.predictor(arm) for arm in (a, b)]
         models = {arm.name: world.registry.lineage(arm.model_uri, arm.provenance) for arm in arms}
@@ -38,7 +42,6 @@ def make_plan(world: World, assessment: Assessment, kind: Kind) -> Plan:
         former = world.registry.aliased(name) if name and kind is not Kind.END else None
     except Unavailable as error:
         raise Unavailable(error.part, error.detail, f"Nothing has been changed. {error.hint}".strip()) from error
-    winner, loser = {Kind.PROMOTE: (b, a), Kind.KEEP: (a, b), Kind.END: ("", "")}[kind]
     return Plan(
         kind=kind,
         test=test.id,
@@ -123,6 +126,13 @@ def _check_models(deployment: Deployment, test: ABTest) -> None:
     for arm, model in ((test.rule.champion, test.model_a), (test.rule.challenger, test.model_b)):
         if deployment.predictor(arm).model_uri != model:
             raise Conflict(f"Test {test.id}", f"{arm} serves another model than the test is about")
+
+
+def _check_ready(arm: PredictorStatus) -> None:
+    """An arm that cannot serve must not get everything."""
+    if arm.phase is not Phase.READY or arm.updating:
+        why = arm.reason or ("it is being replaced" if arm.updating else arm.phase.value)
+        raise Unavailable(f"Predictor {arm.name}", why, "Nothing has been changed. Decide when it is ready.")
 
 
 def _text(deployment: Deployment | None) -> str:

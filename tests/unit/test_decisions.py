@@ -306,6 +306,14 @@ class TestGuards:
         with pytest.raises(Conflict, match="b serves another model"):
             desk.decisions.decide(Kind.PROMOTE, assessment, note=LEAD)
 
+    def test_an_arm_that_does_not_serve_cannot_win(self, desk: Desk, runs: Pair, name: str) -> None:
+        before = desk.deploy(name, {"a": runs.first, "b": runs.second})
+        desk.engine.phases[NAMESPACE, name, "b"] = (Phase.FAILED, "no memory is left")
+        with pytest.raises(Unavailable, match="no memory is left"):
+            desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        assert desk.engine.get(NAMESPACE, name).deployment.predictors == before.predictors
+        assert desk.decisions.decide(Kind.KEEP, desk.start(name, "keep"), note=LEAD).state is State.DONE
+
     def test_what_it_would_change_is_said_before(self, desk: Desk, runs: Pair, name: str) -> None:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
         said = " ".join(desk.decisions.preview(Kind.PROMOTE, desk.start(name)))
