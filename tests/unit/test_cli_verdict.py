@@ -46,7 +46,7 @@ def test_for_people_it_says_reason_checks_table_and_what_is_missing(invoke: Invo
     assert said.count("✓ ") == 6
     lines = [line for line in said.splitlines() if line.startswith("Reward  ")]
     assert [("paired replay" in line, "B is better" in line) for line in lines] == [(True, True), (False, False)]
-    assert "a decision is likely after about 168,000 more rewards" in said
+    assert "a decision is likely after about 170,000 more rewards" in said
     assert "Start a new test with the bounded reward" in invoke("verdict", "distrust").stdout
 
 
