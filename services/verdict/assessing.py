@@ -72,6 +72,7 @@ class Assessing:
         self._guard_s = GUARD_SCRAPES * sources.settings.scrape_interval_s
         self._max_mb = sources.settings.max_upload_mb
         self._test, self._rule = test, test.rule
+        self._arms = (test.rule.champion, test.rule.challenger)
         self._where = (test.namespace, test.deployment)
         self._now = datetime.now(UTC)
         self._until = test.ended_at or self._now
@@ -220,19 +221,8 @@ class Assessing:
         tails: list[str],
     ) -> tuple[Check, ...]:
         a, b = together(strata)
-        counted, result, gap, rates = None, None, None, None
-        if history is not None:
-            arms = (self._rule.champion, self._rule.challenger)
-            grown = [(history.of(history.feedback, arm).sum(), history.of(history.rewards, arm).sum()) for arm in arms]
-            counted = [checks.Booked(round(n), total) for n, total in grown]
-        if seen is not None:
-            result = srm(seen.routed_a, seen.routed_b, seen.share_b)
-            sent = round(seen.routed_a.sum()), round(seen.routed_b.sum())
-            if min(sent) >= gates.REWARDS:
-                rewarded = min(sent[0], round(seen.n_a.sum())), min(sent[1], round(seen.n_b.sum()))
-                planned, alpha = self._rule.planned_live, self._rule.alpha
-                gap = gates.missing_feedback(sent[0], rewarded[0], sent[1], rewarded[1], planned=planned, alpha=alpha)
-                rates = rewarded[0] / sent[0], rewarded[1] / sent[1]
+        counted = None if history is None else [self._counted(history, arm) for arm in self._arms]
+        result = None if seen is None else srm(seen.routed_a, seen.routed_b, seen.share_b)
         # A reward that cannot be averaged is another question than whether there is enough of it.
         there = [s for s in strands if s.interval is not None or (tails and min(s.n_a, s.n_b) >= gates.REWARDS)]
         passed = [f"{SOURCES[s.source]}, {count(s.n)} {UNITS[s.source]}" for s in there]
@@ -243,9 +233,25 @@ class Assessing:
             checks.split(result, seen.changes if seen is not None else 0),
             checks.enough(passed, missing),
             checks.reward(self._rule.reward, tails, sum(s.n for s in strands)),
-            checks.feedback(gap, rates),
+            self._completeness(history, counted),
             self._environment(),
         )
+
+    def _counted(self, history: CounterHistory, arm: str) -> checks.Booked:
+        rewards = history.of(history.rewards, arm).sum()
+        return checks.Booked(round(history.of(history.feedback, arm).sum()), float(rewards))
+
+    def _completeness(self, history: CounterHistory | None, counted: list[checks.Booked] | None) -> Check:
+        """Over the whole time, not over the usable intervals: a reward may fall into the one after its request."""
+        if history is None or counted is None:
+            return checks.feedback(None, None)
+        sent = [round(history.of(history.routed, arm).sum()) for arm in self._arms]
+        if min(sent) < gates.REWARDS:
+            return checks.feedback(None, None)
+        got = [min(n, booked.n) for n, booked in zip(sent, counted, strict=True)]
+        planned, alpha = self._rule.planned_live, self._rule.alpha
+        gap = gates.missing_feedback(sent[0], got[0], sent[1], got[1], planned=planned, alpha=alpha)
+        return checks.feedback(gap, (got[0] / sent[0], got[1] / sent[1]))
 
     def _environment(self) -> Check:
         try:

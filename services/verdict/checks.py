@@ -81,8 +81,11 @@ def attribution(sent: Sequence[Booked], counted: Sequence[Booked] | None) -> Che
 def split(result: SrmResult | None, changes: int) -> Check:
     """Whether the gateway sends what it was told to: a sample-ratio mismatch makes every comparison suspect."""
     key, title = "split", "Split as configured"
-    if result is None or not result.n:
-        return Check(key, title, Light.GREY, "The gateway has counted no request of both arms in this test.")
+    if result is None:
+        words = "The gateway's counters cannot be read now."
+        return Check(key, title, Light.GREY, words, "See whether Prometheus runs.")
+    if not result.n:
+        return Check(key, title, Light.GREY, "The gateway has sent no request through the split in this test.")
     share, wanted = result.observed_b / result.n, result.expected_b / result.n
     words = f"B got {percent(share, 2)} of {count(result.n)} requests where {percent(wanted, 2)} were asked for"
     words += f", over {changes + 1} splits" if changes else ""

@@ -91,7 +91,7 @@ def _service(rule: Rule, view: _View) -> list[MetricRow]:
     planned = rule.planned_pairs if view.source is Source.PAIRED else rule.planned_live
     alpha = rule.alpha / GUARDRAILS
 
-    def share(key: str, label: str, bad_a: int, n_a: int, bad_b: int, n_b: int, limit: float) -> MetricRow:
+    def share(key: str, label: str, bad_a: int, n_a: int, bad_b: int, n_b: int, limit: float | None) -> MetricRow:
         found = difference.proportions(bad_a, n_a, bad_b, n_b, planned=planned, alpha=alpha)
         cells = (Cell(bad_a / n_a if n_a else None, n_a), Cell(bad_b / n_b if n_b else None, n_b))
         return MetricRow(key, label, view.source, *cells, _known(found), False, "share", limit=limit)
@@ -112,7 +112,9 @@ def _service(rule: Rule, view: _View) -> list[MetricRow]:
     slow = rails.slow_ms
     if sum(a.latency_counts) and sum(b.latency_counts):
         counts = (a.slower_than(slow), sum(a.latency_counts), b.slower_than(slow), sum(b.latency_counts))
-        rows.append(share("slow", f"Slower than {slow:g} ms", *counts, rails.slow_increase))
+        # A replay to both arms is a load test of its own making: only live traffic says how fast B will be.
+        limit = rails.slow_increase if view.source is Source.LIVE else None
+        rows.append(share("slow", f"Slower than {slow:g} ms", *counts, limit))
     rows.append(share("errors", "Failed predictions", a.failed, a.sent, b.failed, b.sent, rails.error_increase))
     return rows
 

@@ -13,7 +13,7 @@ from services.settings import ROOT
 from tests.benchmarks.report import Line
 from tests.support.system import System
 
-PAGES = ("overview", "runs", "deploy", "traffic", "monitor")
+PAGES = ("overview", "runs", "deploy", "traffic", "monitor", "verdict")
 RERUNS = 15
 PROMISED_MS = 150
 

@@ -31,6 +31,7 @@ EMPTY = {
     "deploy": "MLflow has no run with a model yet",
     "traffic": "There is no deployment to send traffic to yet",
     "monitor": "Nothing is deployed yet, so there is nothing to watch",
+    "verdict": "Nothing is deployed yet, so there is nothing to compare",
 }
 
 

@@ -24,7 +24,9 @@ VIEWS = (
     ("deploy", {}),
     ("traffic", {}),
     ("traffic", {"sending": "Replay"}),
+    ("traffic", {"sending": "Late truth"}),
     ("monitor", {"window": "15m"}),
+    ("verdict", {}),
 )
 REFRESHES = 3
 

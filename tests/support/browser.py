@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwrig
 
 from tests.support.waiting import wait_until
 
-PAGES = ("overview", "runs", "deploy", "traffic", "monitor")
+PAGES = ("overview", "runs", "deploy", "traffic", "monitor", "verdict")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_ARGUMENTS = (
     "--no-sandbox",
