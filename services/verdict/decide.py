@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.domain.text import number
+from services.verdict import words
 from services.verdict.model import Call, Check, Interval, Light, MetricRow, Strand
 from services.verdict.rule import ABTest, Source
 
@@ -65,7 +67,7 @@ def decide(
 
 def _by_interval(test: ABTest, strand: Strand, interval: Interval, table: Sequence[MetricRow]) -> Verdict:
     rule, where = test.rule, NAMES[strand.source]
-    said = f"B − A is {interval.estimate:+.4g}, always-valid interval {interval.low:+.4g} to {interval.high:+.4g}"
+    said = f"B − A is {words.change(interval.estimate, '')}, always-valid interval {words.bounds(interval, '')}"
     fired = f"{where[0].upper()}{where[1:]} ({strand.n:,} {UNITS[strand.source]}): {said}"
     if interval.low == interval.high == 0:
         planned = rule.planned_pairs if strand.source is Source.PAIRED else rule.planned_live
@@ -89,13 +91,13 @@ def _by_interval(test: ABTest, strand: Strand, interval: Interval, table: Sequen
             )
         return _verdict(
             Call.SHIP,
-            f"B earns {interval.estimate:+.4g} a prediction more than A in {where}.",
+            f"B earns {number(interval.estimate)} a prediction more than A in {where}.",
             f"{fired}, wholly above 0" + (f", and at least {rule.minimum_effect:g}." if rule.minimum_effect else "."),
         )
     if interval.high < 0:
         return _verdict(
             Call.KEEP,
-            f"B earns {-interval.estimate:.4g} a prediction less than A in {where}.",
+            f"B earns {number(-interval.estimate)} a prediction less than A in {where}.",
             f"{fired}, wholly below 0.",
         )
     if rule.minimum_effect and interval.high < rule.minimum_effect:
