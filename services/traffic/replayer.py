@@ -66,6 +66,7 @@ class _Replayer:
         self._plan, self._hooks, self._stop, self._sender = plan, hooks, stop, sender
         self._rows = iter(plan.rows)
         self._names = orjson.dumps(list(plan.names))
+        self._feedback = plan.feedback  # worked out once, not per row
         self._arms = {arm.predictor: arm for arm in before}
         self._done = sum(arm.sent for arm in before) // max(1, len(plan.arms))
         self._pacer, self._window, self._cpu = Pacer(plan.rate), RateWindow(), RateWindow()
@@ -180,7 +181,7 @@ class _Replayer:
         if not math.isfinite(reward):
             words = f"the reward of {reply.prediction} is not a number"
             return outcome(OutcomeStatus.FEEDBACK_FAILED, arm, words, **got)
-        if not plan.feedback:
+        if not self._feedback:
             return outcome(OutcomeStatus.OK, arm, reward=reward, **got)
         if reward < 0:  # of a formula that was never negative where it was tried
             words = f"the reward {reward:g} is negative and stays in the ledger: counters only grow"

@@ -161,6 +161,9 @@ class Reward:
         values for the row (probabilities apart).
         """
         truth = single("truth", truth)
+        if self.kind is RewardKind.BOUNDED:  # first, because most rows pass here
+            scaled = (number("truth", truth) - number("prediction", single("prediction", prediction))) / self.scale
+            return 1.0 / (1.0 + scaled * scaled)
         if self.kind in (RewardKind.BRIER, RewardKind.LOG_LOSS):
             return probability_reward(truth, prediction, logarithm=self.kind is RewardKind.LOG_LOSS)
         prediction = single("prediction", prediction)
@@ -172,9 +175,6 @@ class Reward:
             return formula(self.expression)(truth, prediction)
         y, f = number("truth", truth), number("prediction", prediction)
         error = y - f
-        if self.kind is RewardKind.BOUNDED:
-            scaled = error / self.scale
-            return 1.0 / (1.0 + scaled * scaled)
         if self.kind is RewardKind.ABSOLUTE:
             return -abs(error)
         squared = error * error
