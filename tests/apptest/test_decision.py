@@ -68,7 +68,7 @@ def test_the_dialog_shows_the_evidence_and_what_changes(desk: Dashboard) -> None
     assert [b.label for b in app.button] == ["Promote B …", "Keep A …", "End the test …"]
     app.button(key=opener(Kind.PROMOTE)).click().run()
     said = texts(app)
-    assert "B earns +0.00375 a prediction more than A" in said
+    assert "a prediction more than A in the paired replay" in said
     assert "500 rows of paired replay" in said
     assert "6 of 6 checks are green" in said
     assert "All traffic of a and b goes to b at once" in said
