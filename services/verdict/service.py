@@ -61,6 +61,9 @@ class Verdicts:
 
         So whoever replays first and asks for the verdict later has fixed the rule before the first row.
         """
+        moving = {(d.namespace, d.deployment) for d in self._store.decisions.unfinished()}
+        if (namespace, deployment) in moving:  # both arms may serve the winner for a moment
+            return None
         try:
             if self.running(namespace, deployment) is not None:
                 return None
