@@ -25,7 +25,7 @@ from services.traffic.rewards import Reward
 
 @dataclass(frozen=True)
 class Trial:
-    """One row to try. `names` is empty for models without named columns; `truth` None sends no feedback."""
+    """One row to try. `names` is empty for models without named columns; `truth` None earns no reward."""
 
     namespace: str
     deployment: str
@@ -39,8 +39,8 @@ class Trial:
 class Answer:
     """What one endpoint said. `asked` is the arm it was pinned to, None for the split.
 
-    Either `prediction` or `error` is None. `feedback_error` says why the reward did not arrive, though the prediction
-    did.
+    Either `prediction` or `error` is None. `feedback_error` says why there is no reward, or why it did not arrive,
+    though the prediction did.
     """
 
     asked: str | None
@@ -57,6 +57,11 @@ class Answer:
         """The arm that answered, or was asked; "" when nothing tells."""
         return (self.prediction.predictor if self.prediction else "") or self.asked or ""
 
+    @property
+    def fed(self) -> bool:
+        """Whether the reward reached the arm's counter; that of an arm that was asked past the split is not sent."""
+        return self.asked is None and self.reward is not None and self.feedback_error is None
+
 
 def try_row(
     engine: Engine,
@@ -65,9 +70,10 @@ def try_row(
     trial: Trial,
     asked: Sequence[str | None] = (None,),
 ) -> tuple[Answer, ...]:
-    """Send the row to each of `asked` at once, give feedback where the truth is known, and record the outcomes.
+    """Send the row to each of `asked` at once and record the outcomes, with rewards where the truth is known.
 
-    A failure of one arm is part of its answer.
+    A reward is sent as feedback only if the row went through the split: the arms' counters are for traffic that the
+    split divides. A failure of one arm is part of its answer.
 
     Raises:
         NotFound: if there is no such deployment or arm.
@@ -134,7 +140,8 @@ def _ask(predictions: PredictionClient, trial: Trial, arm: str | None, endpoint:
     reward: float | None = None
     try:
         reward = trial.reward(trial.truth, prediction.values[0] if prediction.values else None)
-        predictions.feedback(endpoint, request, response, reward, trial.truth)
+        if arm is None:
+            predictions.feedback(endpoint, request, response, reward, trial.truth)
     except DecantError as error:
         return Answer(arm, endpoint, request, response, prediction, reward=reward, feedback_error=error)
     return Answer(arm, endpoint, request, response, prediction, reward=reward)
@@ -146,7 +153,8 @@ def _outcome(trial: Trial, status: DeploymentStatus, answer: Answer) -> Outcome:
     if found is None:
         state = OutcomeStatus.PREDICTION_FAILED
     else:
-        state = OutcomeStatus.FEEDBACK_FAILED if answer.feedback_error else OutcomeStatus.OK
+        unfed = answer.feedback_error is not None and answer.asked is None
+        state = OutcomeStatus.FEEDBACK_FAILED if unfed else OutcomeStatus.OK
     return Outcome(
         puid=found.puid if found else uuid.uuid4().hex,
         namespace=trial.namespace,

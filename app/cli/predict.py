@@ -42,6 +42,8 @@ def predict(
 ) -> None:
     """Send one request and show who answered what. It goes into the ledger, so its truth can be attached later.
 
+    No feedback is sent: the arms' counters do not change.
+
     \b
     Example: python -m app predict wine --row 7,0.27,0.36,20.7,0.045,45,170,1.001,3,0.45,8.8
              python -m app predict wine --sample --predictor both

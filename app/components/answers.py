@@ -17,6 +17,8 @@ from services.errors import NotFound
 from services.traffic.snippets import curl_text, python_text
 from services.trials import Answer
 
+LEDGER_ALONE = "Not sent as feedback: the arms' counters are for traffic that the split divides."
+
 
 def draw_answers(answers: Sequence[Answer], deployment: Deployment) -> None:
     """A card per answer, the difference between the first two, then code."""
@@ -85,9 +87,13 @@ def _draw_one(answer: Answer, deployment: Deployment) -> None:
         st.metric("Prediction", f"{value:.6g}" if is_number(value) else _short(value))
         st.metric("Latency", fmt.latency(found.latency_ms), help="One request, seen from the dashboard: n = 1.")
         if answer.reward is not None and answer.feedback_error is None:
-            st.metric("Reward sent", fmt.number(answer.reward, 4))
+            if answer.fed:
+                st.metric("Reward sent", fmt.number(answer.reward, 4))
+            else:
+                st.metric("Reward, in the ledger", fmt.number(answer.reward, 4), help=LEDGER_ALONE)
     if answer.feedback_error is not None:
-        st.caption(":red[The prediction is there, but its feedback did not arrive:]")
+        lacking = "it has no reward" if answer.asked else "its feedback did not arrive"
+        st.caption(f":red[The prediction is there, but {lacking}:]")
         show_error(answer.feedback_error)
     st.caption(f"puid `{found.puid}`")
     with st.expander("Raw JSON"):

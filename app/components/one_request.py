@@ -48,7 +48,9 @@ def draw_one_request(status: DeploymentStatus) -> None:
             left, right = st.columns(2)
             with left:
                 truth_text = st.text_input(
-                    "True value (optional)", key="trial-truth", help="With it, the reward is sent back as feedback."
+                    "True value (optional)",
+                    key="trial-truth",
+                    help="With it, the row earns a reward: for the ledger and, through the split, as feedback.",
                 )
             with right:
                 reward = draw_reward(key="trial-reward")

@@ -121,13 +121,25 @@ class TestOneRequest:
         }
         assert live.gateway.feedback == []
 
-    def test_a_true_value_sends_the_reward_of_each_arm(self, live: Live):
+    def test_with_a_true_value_each_arm_earns_a_reward_that_stays_in_the_ledger(self, live: Live):
         app = live.open()
         app.text_input(key="trial-truth").set_value("8.8")
         send(app)
-        assert live.gateway.reward_sums() == {"a": (1, 1.0), "b": (1, 0.5)}
-        assert "Reward sent 1" in texts(app)
+        assert live.gateway.feedback == []
+        said = texts(app)
+        assert "Reward, in the ledger 1" in said and "Reward sent" not in said
         assert {o.reward for o in live.services.store.outcomes("seldon", "wine")} == {1.0, 0.5}
+
+    def test_through_the_split_the_reward_is_sent(self, live: Live):
+        app = live.open()
+        app.segmented_control(key="trial-mode").set_value("Through the split").run()
+        app.text_input(key="trial-truth").set_value("8.8")
+        send(app)
+        ((_, _, reward),) = live.gateway.feedback
+        (found,) = live.services.store.outcomes("seldon", "wine")
+        assert found.reward == reward and reward in (1.0, 0.5)
+        said = texts(app)
+        assert "Reward sent" in said and "in the ledger" not in said
 
     def test_the_tutorials_reward_carries_its_warning(self, live: Live):
         app = live.open()

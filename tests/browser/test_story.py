@@ -192,7 +192,7 @@ def test_one_row_to_both_arms(visitor: Visitor) -> None:
     visitor.see(re.compile("^Difference b − a", re.IGNORECASE))
     cards = [visitor.metric("Prediction", nth) for nth in (0, 1)]
     assert cards[0] != cards[1]
-    assert all(0 < float(visitor.metric("Reward sent", nth)) <= 1 for nth in (0, 1))
+    assert all(0 < float(visitor.metric("Reward, in the ledger", nth)) <= 1 for nth in (0, 1))
     visitor.see(A)
     visitor.see(B)
     visitor.shoot("13-side-by-side")

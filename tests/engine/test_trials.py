@@ -37,6 +37,28 @@ def test_a_reward_that_never_arrived_is_kept_with_a_status_that_says_so(tmp_path
     database.dispose()
 
 
+def test_an_arm_asked_past_the_split_earns_for_the_ledger_alone(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'evidence.db'}")
+    store = EvidenceStore(database)
+    arms = tuple(Predictor(name, f"models:/m-{name}", traffic=share) for name, share in (("a", 100), ("b", 0)))
+    with SeldonStub({"a": 100, "b": 0}) as stub:
+        engine = MemoryEngine(stub.url)
+        engine.apply(Deployment("seldon", "wine", arms), note=ChangeNote("ada", "a test"))
+        trial = Trial("seldon", "wine", (5.0,), truth=5.0, reward=Reward(RewardKind.BOUNDED))
+        answers = try_row(engine, PredictionClient(), store, trial, ["a", "b", None])
+        sent = stub.feedback
+    split = answers[2].prediction
+    assert split is not None and sent == [(split.puid, "a", 1.0)]
+    assert [(answer.reward is not None, answer.fed) for answer in answers] == [
+        (True, False),
+        (True, False),
+        (True, True),
+    ]
+    kept = {o.puid: (o.reward, o.status) for o in store.outcomes("seldon", "wine")}
+    assert kept == {a.prediction.puid: (a.reward, OutcomeStatus.OK) for a in answers if a.prediction}
+    database.dispose()
+
+
 def test_rows_of_one_request_are_outcomes_with_puids_of_their_own(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path / 'evidence.db'}")
     store, predictions = EvidenceStore(database), PredictionClient()
