@@ -63,13 +63,14 @@ def remaining_n(
 ) -> int | None:
     """Observations still needed until the interval decides, if the difference stays what it is.
 
-    Decided means: it excludes 0, or (with a `minimum_effect` above 0) it lies wholly below that. 0 if it does already,
-    None if no number within reason would do or nothing is known yet. A forecast from a noisy difference: half of the
-    time it takes longer.
+    Decided means: it excludes 0, or (with a `minimum_effect` above 0) it lies wholly below that. A difference above 0
+    and below the minimum is decided only by the latter: that B is better at all is not enough then. 0 if it is decided
+    already, None if no number within reason would do or nothing is known yet. A forecast from a noisy difference: half
+    of the time it takes longer.
     """
     if n <= 0 or not (math.isfinite(difference) and math.isfinite(se)):
         return None
-    distances = [abs(difference)]
+    distances = [] if 0 < difference < minimum_effect else [abs(difference)]
     if minimum_effect > 0:
         distances.append(minimum_effect - difference)
     totals = [_total(distance, se, n, planned, alpha) for distance in distances if distance > 0]

@@ -74,6 +74,14 @@ def test_no_difference_never_decides_unless_an_effect_must_be_reached():
     assert power.remaining_n(-0.1, 0.05, 1000, planned=5000, minimum_effect=0.1) < ahead
 
 
+def test_a_difference_that_is_real_but_too_small_waits_for_the_minimum_effect():
+    """0 is excluded long since, and still nothing is decided: the interval reaches beyond the minimum effect."""
+    left = power.remaining_n(0.3, 0.05, 1000, planned=5000, minimum_effect=0.4)
+    assert left == power.remaining_n(0.1, 0.05, 1000, planned=5000) > 0
+    assert power.remaining_n(0.3, 0.05, 1000, planned=5000, minimum_effect=0.6) == 0
+    assert power.remaining_n(0.4, 0.05, 1000, planned=5000, minimum_effect=0.4) == 0
+
+
 def test_unknown_stays_unknown():
     assert power.remaining_n(math.nan, math.inf, 0, planned=500) is None
     with pytest.raises(ValueError, match="effect of 0"):
