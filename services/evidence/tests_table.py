@@ -106,11 +106,12 @@ class ABTestTable:
         with connect(self._database) as connection:
             return [ABTestRecord(**row) for row in connection.execute(query).mappings()]
 
-    def end(self, test_id: int, why: str) -> bool:
-        """End it; returns whether it was running."""
+    def end(self, test_id: int, why: str, at: datetime | None = None) -> bool:
+        """End it, as of `at` (now if None); returns whether it was running."""
         statement = sa.update(ab_tests).where(ab_tests.c.id == test_id, ab_tests.c.ended_at.is_(None))
         with connect(self._database) as connection:
-            return connection.execute(statement.values(ended_at=datetime.now(UTC), ended_why=why)).rowcount > 0
+            ended = {"ended_at": at or datetime.now(UTC), "ended_why": why}
+            return connection.execute(statement.values(ended)).rowcount > 0
 
     def conclude(self, test_id: int, why: str) -> None:
         """End it with a decision, which has the last word on why: what it replaced may have ended the test already."""

@@ -129,6 +129,25 @@ def proportions(bad_a: int, n_a: int, bad_b: int, n_b: int, *, planned: float, a
     return always_valid(bad_b / n_b - bad_a / n_a, se, n_a + n_b, planned=planned, alpha=alpha)
 
 
+def stratified_proportions(
+    strata: Sequence[tuple[int, int, int, int]], *, planned: float, alpha: float = 0.05
+) -> Difference:
+    """`proportions` under a split that moved: (bad_a, n_a, bad_b, n_b) per split, weighted by its n as in `stratified`.
+
+    A busy hour with many slow requests, most of B's traffic in it, makes B look slow when pooled. Strata without
+    requests in an arm carry no comparison and are left out. Raises ValueError as `proportions` does.
+    """
+    used = [s for s in strata if s[1] and s[3]]
+    if len(used) <= 1:
+        return proportions(*(used[0] if used else (0, 0, 0, 0)), planned=planned, alpha=alpha)
+    parts = [proportions(*stratum, planned=planned, alpha=alpha) for stratum in used]
+    n = sum(part.n for part in parts)
+    estimate = sum(part.n / n * part.estimate for part in parts)
+    return always_valid(
+        estimate, math.sqrt(sum((part.n / n * part.se) ** 2 for part in parts)), n, planned=planned, alpha=alpha
+    )
+
+
 def share_variance(bad: Value, n: Value, alpha: float = 0.05) -> Value:
     """Variance of bad/n for n >= 1, never 0: p (1 - p)/n at p = (bad + k)/(n + 2k); `proportions` says why."""
     added = multiplier(1.0, 1.0, alpha) ** 2 / 4

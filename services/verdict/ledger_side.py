@@ -1,12 +1,13 @@
 """What the ledger has for one test, sorted: which replays count, which rows twice, and the sums per arm. Pure.
 
-A row that is sent again tells nothing new: the models would say the same. So of several paired replays of one dataset
-only the one with the most rows counts, and several passes over the rows count as one.
+A row that is sent again tells nothing new: the models would say the same. So of several replays of one dataset only
+the one with the most rows counts; several passes over the rows count as one in pairs, and not at all through a split,
+where it is not known which arm a row would have met.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.domain import LATENCY_EDGES_MS
@@ -18,6 +19,9 @@ from services.traffic.replay import ReplayMode
 from services.verdict.rule import Rule
 
 _NONE = Sums()
+PINNED = "pinned:"
+"""How the segment of a one-arm replay begins."""
+JOIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,21 @@ class ArmSums:
         for block in blocks:
             found = found.plus(block)
         return found
+
+    def once(self, passes: int) -> ArmSums:
+        """The same from one pass over the rows."""
+        if passes == 1:
+            return self
+        return ArmSums(
+            self.sent // passes,
+            self.failed // passes,
+            shrunk(self.reward, passes),
+            shrunk(self.squared_error, passes),
+            shrunk(self.absolute_error, passes),
+            shrunk(self.hits, passes),
+            shrunk(self.latency_ms, passes),
+            tuple(count // passes for count in self.latency_counts),
+        )
 
     @property
     def answered(self) -> int:
@@ -98,15 +117,17 @@ def paired_side(
     for block in pair_blocks:
         if block.replay in ours:
             by_replay.setdefault(block.replay, []).append(block)
-    best: dict[str, int] = {}
-    for number, found in by_replay.items():
-        digest = str(ours[number].spec.get("digest", number))
-        if digest not in best or _rows(ours[number], found) > _rows(ours[best[digest]], by_replay[best[digest]]):
-            best[digest] = number
-    chosen = sorted(best.values())
+    chosen = _largest_of_each_dataset(
+        {number: sum(b.n for b in found) / _passes(ours[number]) for number, found in by_replay.items()}, ours
+    )
     kept = [once(block, ours[number]) for number in chosen for block in by_replay[number]]
     arms = {
-        name: ArmSums.of(b for b in blocks if b.paired and b.replay in chosen and b.predictor == name)
+        name: ArmSums.of(
+            ArmSums.of(b for b in blocks if b.paired and b.replay == number and b.predictor == name).once(
+                _passes(ours[number])
+            )
+            for number in chosen
+        )
         for name in (rule.champion, rule.challenger)
     }
     return PairedSide(
@@ -120,7 +141,7 @@ def paired_side(
 
 def once(block: PairBlock, record: ReplayRecord) -> PairBlock:
     """The block with the weight that its rows have when each pass says the same again."""
-    passes = max(1, int(record.spec.get("passes", 1)))
+    passes = _passes(record)
     if passes == 1:
         return block
     return replace(
@@ -139,22 +160,67 @@ def shrunk(sums: Sums, passes: int) -> Sums:
     return Sums(n, sums.total / sums.n * n, sums.squares / sums.n * n, sums.largest) if n else Sums()
 
 
-def live_strata(rule: Rule, replays: Iterable[ReplayRecord], blocks: Iterable[Block]) -> list[tuple[ArmSums, ArmSums]]:
-    """(A, B) per split in force, of the replays that went through it; only splits that fed both arms."""
-    ours = {r.id for r in replays if _mode(r) is ReplayMode.LIVE}
+@dataclass(frozen=True, slots=True)
+class LiveSide:
+    """The live replays that count: (A, B) per split that fed both arms, and which replays these are.
+
+    `left_out` are replays that sent rows again: several passes, or rows of a dataset that a larger replay has.
+    """
+
+    strata: tuple[tuple[ArmSums, ArmSums], ...]
+    replays: tuple[int, ...]
+    left_out: tuple[int, ...]
+
+
+def live_side(rule: Rule, replays: Iterable[ReplayRecord], blocks: Sequence[Block]) -> LiveSide:
+    """Sort the live evidence of the ledger. `replays` are those of the test, with its reward."""
+    ours = {r.id: r for r in replays if _mode(r) is ReplayMode.LIVE}
+    sent: dict[int, float] = {}
+    for block in blocks:
+        if block.replay in ours and not block.paired:
+            sent[block.replay] = sent.get(block.replay, 0) + block.sent
+    single = {number: rows for number, rows in sent.items() if _passes(ours[number]) == 1}
+    chosen = set(_largest_of_each_dataset(single, ours))
     by_segment: dict[str, dict[str, ArmSums]] = {}
     for block in blocks:
-        split = read_split(block.segment)
-        if block.replay not in ours or split is None:
-            continue
-        arms = by_segment.setdefault(block.segment, {})
-        arms[block.predictor] = arms.get(block.predictor, ArmSums()).plus(block)
+        if block.replay in chosen and _feeds_both(block.segment, rule):
+            arms = by_segment.setdefault(block.segment, {})
+            arms[block.predictor] = arms.get(block.predictor, ArmSums()).plus(block)
     empty = ArmSums()
-    return [
-        (arms.get(rule.champion, empty), arms.get(rule.challenger, empty))
-        for segment, arms in by_segment.items()
-        if _feeds_both(segment, rule)
-    ]
+    strata = tuple((arms.get(rule.champion, empty), arms.get(rule.challenger, empty)) for arms in by_segment.values())
+    return LiveSide(strata, tuple(sorted(chosen)), tuple(sorted(set(sent) - chosen)))
+
+
+def _largest_of_each_dataset(rows: Mapping[int, float], records: Mapping[int, ReplayRecord]) -> list[int]:
+    """Of the replays with the same rows to draw from, the one that sent most."""
+    best: dict[str, int] = {}
+    for number, count in rows.items():
+        digest = str(records[number].spec.get("digest", number))
+        if digest not in best or count > rows[best[digest]]:
+            best[digest] = number
+    return sorted(best.values())
+
+
+def through_split(blocks: Iterable[Block], predictor: str) -> Sums:
+    """Rewards that an arm earned, of whatever replay or request the split sent its way."""
+    return Sums.merge(b.reward for b in blocks if b.predictor == predictor and read_split(b.segment) is not None)
+
+
+def one_arm_rewards(blocks: Iterable[Block], predictor: str) -> Sums:
+    """Rewards that an arm earned from rows that were all meant for it: in its counters, but of no split."""
+    return Sums.merge(b.reward for b in blocks if b.predictor == predictor and b.segment.startswith(PINNED))
+
+
+def one_arm_times(blocks: Iterable[Block]) -> list[tuple[float, float]]:
+    """(from, to) unix times in which rows went to one arm, oldest first, overlaps joined."""
+    spans = sorted((b.first_at.timestamp(), b.last_at.timestamp()) for b in blocks if b.segment.startswith(PINNED))
+    joined: list[tuple[float, float]] = []
+    for begin, end in spans:
+        if joined and begin <= joined[-1][1] + JOIN_S:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((begin, end))
+    return joined
 
 
 def _feeds_both(segment: str, rule: Rule) -> bool:
@@ -176,5 +242,5 @@ def _arms(record: ReplayRecord) -> tuple[str, ...]:
     return tuple(record.spec.get("arms", ()))
 
 
-def _rows(record: ReplayRecord, found: Sequence[PairBlock]) -> float:
-    return sum(block.n for block in found) / max(1, int(record.spec.get("passes", 1)))
+def _passes(record: ReplayRecord) -> int:
+    return max(1, int(record.spec.get("passes", 1)))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from services.domain import ChangeNote, DeploymentStatus
+from datetime import datetime
+
+from services.deployments.manifest import from_yaml
+from services.domain import ChangeNote, Deployment, DeploymentStatus
 from services.errors import Conflict, DecantError, InvalidInput, NotFound
 from services.evidence.tests_table import ABTestRecord
+from services.operations import DECIDED, NOTHING, read_split
 from services.traffic.rewards import Reward
 from services.verdict.assessing import Assessing, Sources
 from services.verdict.model import Assessment
 from services.verdict.rule import ABTest, Rule
+
+MOST_CHANGES = 1000
 
 
 class Verdicts:
@@ -24,15 +30,18 @@ class Verdicts:
         return [test_of(record) for record in self._store.tests.recent(namespace, deployment)]
 
     def running(self, namespace: str, deployment: str) -> ABTest | None:
-        """The test that runs now. One whose models have been replaced is ended by this look at it."""
+        """The test that runs now. One whose models have been replaced is ended by this look, as of the replacement."""
         record = self._store.tests.running(namespace, deployment)
         if record is None:
             return None
         test = test_of(record)
-        why = self._overtaken(test)
-        if not why:
+        if self._decided(namespace, deployment):
             return test
-        self._store.tests.end(test.id, why)
+        overtaken = self._overtaken(test)
+        if overtaken is None:
+            return test
+        at, why = overtaken
+        self._store.tests.end(test.id, why, at)
         return None
 
     def propose(self, namespace: str, deployment: str) -> Rule:
@@ -61,8 +70,7 @@ class Verdicts:
 
         So whoever replays first and asks for the verdict later has fixed the rule before the first row.
         """
-        moving = {(d.namespace, d.deployment) for d in self._store.decisions.unfinished()}
-        if (namespace, deployment) in moving:  # both arms may serve the winner for a moment
+        if self._decided(namespace, deployment):  # both arms may serve the winner for a moment
             return None
         try:
             if self.running(namespace, deployment) is not None:
@@ -89,9 +97,9 @@ class Verdicts:
         return Assessing(self._sources, test).run()
 
     def _find(self, namespace: str, deployment: str, test_id: int | None) -> ABTest:
+        running = self.running(namespace, deployment)
         if test_id is not None:
             return test_of(self._store.tests.get(test_id))
-        running = self.running(namespace, deployment)
         if running is not None:
             return running
         recent = self._store.tests.recent(namespace, deployment, 1)
@@ -99,21 +107,30 @@ class Verdicts:
             raise NotFound("A/B test of the deployment", f"{namespace}/{deployment}")
         return test_of(recent[0])
 
-    def _overtaken(self, test: ABTest) -> str:
-        """Why a running test cannot go on, or ""; unknown while the engine does not answer."""
+    def _decided(self, namespace: str, deployment: str) -> bool:
+        """Whether a decision is being carried out: it replaces models on purpose, and may yet be taken back."""
+        return any((d.namespace, d.deployment) == (namespace, deployment) for d in self._store.decisions.unfinished())
+
+    def _overtaken(self, test: ABTest) -> tuple[datetime | None, str] | None:
+        """When and why a running test could not go on; None if it can, or if nobody can tell.
+
+        The history comes first: a model that was replaced and put back has answered meanwhile.
+        """
+        where = (test.namespace, test.deployment)
+        changes = self._store.changes(*where, since=test.started_at, limit=MOST_CHANGES)
+        for change in reversed(changes):
+            if change.what in DECIDED or read_split(change.after) is not None:
+                continue
+            why = _unlike(test, None if change.after == NOTHING else from_yaml(change.after))
+            if why:
+                return change.at, why
         try:
-            found = self._engine.get(test.namespace, test.deployment).deployment
+            why = _unlike(test, self._engine.get(*where).deployment)
         except NotFound:
-            return "the deployment was deleted"
+            why = _unlike(test, None)
         except DecantError:
-            return ""
-        models = {p.name: p.model_uri for p in found.live}
-        for name, uri in ((test.rule.champion, test.model_a), (test.rule.challenger, test.model_b)):
-            if name not in models:
-                return f"predictor {name} was removed"
-            if models[name] != uri:
-                return f"the model of {name} was replaced"
-        return ""
+            return None
+        return (None, why) if why else None
 
     @staticmethod
     def _arms(status: DeploymentStatus) -> tuple[str, str]:
@@ -141,3 +158,16 @@ def test_of(record: ABTestRecord) -> ABTest:
         ended_at=record.ended_at,
         ended_why=record.ended_why,
     )
+
+
+def _unlike(test: ABTest, deployment: Deployment | None) -> str:
+    """Why a test cannot be about this deployment, or ""."""
+    if deployment is None:
+        return "the deployment was deleted"
+    models = {p.name: p.model_uri for p in deployment.live}
+    for name, uri in ((test.rule.champion, test.model_a), (test.rule.challenger, test.model_b)):
+        if name not in models:
+            return f"predictor {name} was removed"
+        if models[name] != uri:
+            return f"the model of {name} was replaced"
+    return ""

@@ -14,8 +14,8 @@ from services.verdict.model import Cell, Interval, MetricRow, Strand
 from services.verdict.paired import as_interval
 from services.verdict.rule import Rule, Source
 
-GUARDRAILS = 2
-"""How many guardrails share one error level: each gets alpha / 2."""
+GUARDRAILS = 3
+"""How many guardrails share one error level: failures in pairs, failures and slowness of live traffic."""
 
 P95 = 0.95
 NO_QUANTILE = "a quantile of buckets has no interval; the share of slow requests below has one"
@@ -28,6 +28,7 @@ class _View:
     source: Source
     a: ArmSums
     b: ArmSums
+    strata: Sequence[tuple[ArmSums, ArmSums]]
     differ: Callable[[str], Difference]
 
 
@@ -48,9 +49,10 @@ def metric_rows(
     """
     views = []
     if paired is not None and paired.pairs:
-        views.append(_View(Source.PAIRED, paired.a, paired.b, lambda name: _paired(rule, paired, name)))
+        arms = (paired.a, paired.b)
+        views.append(_View(Source.PAIRED, *arms, [arms], lambda name: _paired(rule, paired, name)))
     if live[0].sent or live[1].sent:
-        views.append(_View(Source.LIVE, *live, lambda name: _stratified(rule, strata, name)))
+        views.append(_View(Source.LIVE, *live, strata, lambda name: _stratified(rule, strata, name)))
     rows = [_reward(strand) for strand in strands]
     for view in views:
         rows += _quality(view)
@@ -91,10 +93,12 @@ def _service(rule: Rule, view: _View) -> list[MetricRow]:
     planned = rule.planned_pairs if view.source is Source.PAIRED else rule.planned_live
     alpha = rule.alpha / GUARDRAILS
 
-    def share(key: str, label: str, bad_a: int, n_a: int, bad_b: int, n_b: int, limit: float | None) -> MetricRow:
-        found = difference.proportions(bad_a, n_a, bad_b, n_b, planned=planned, alpha=alpha)
-        cells = (Cell(bad_a / n_a if n_a else None, n_a), Cell(bad_b / n_b if n_b else None, n_b))
-        return MetricRow(key, label, view.source, *cells, _known(found), False, "share", limit=limit)
+    def share(key: str, label: str, bad: Callable[[ArmSums], tuple[int, int]], limit: float | None) -> MetricRow:
+        """A share of bad events: (bad, of how many) of an arm, compared within each split."""
+        counts = [(*bad(one), *bad(other)) for one, other in view.strata]
+        found = difference.stratified_proportions(counts, planned=planned, alpha=alpha)
+        of_a, of_b = (Cell(n_bad / n if n else None, n) for n_bad, n in (bad(a), bad(b)))
+        return MetricRow(key, label, view.source, of_a, of_b, _known(found), False, "share", limit=limit)
 
     rows = [
         MetricRow(
@@ -111,11 +115,12 @@ def _service(rule: Rule, view: _View) -> list[MetricRow]:
     ]
     slow = rails.slow_ms
     if sum(a.latency_counts) and sum(b.latency_counts):
-        counts = (a.slower_than(slow), sum(a.latency_counts), b.slower_than(slow), sum(b.latency_counts))
         # A replay to both arms is a load test of its own making: only live traffic says how fast B will be.
         limit = rails.slow_increase if view.source is Source.LIVE else None
-        rows.append(share("slow", f"Slower than {slow:g} ms", *counts, limit))
-    rows.append(share("errors", "Failed predictions", a.failed, a.sent, b.failed, b.sent, rails.error_increase))
+        rows.append(
+            share("slow", f"Slower than {slow:g} ms", lambda s: (s.slower_than(slow), sum(s.latency_counts)), limit)
+        )
+    rows.append(share("errors", "Failed predictions", lambda s: (s.failed, s.sent), rails.error_increase))
     return rows
 
 

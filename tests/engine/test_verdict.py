@@ -28,9 +28,11 @@ PATIENCE_S = 120
 pytestmark = pytest.mark.timeout(600)
 
 
-def replay(system: System, mode: ReplayMode, rows: int, rate: float | None = None) -> int:
+def replay(
+    system: System, mode: ReplayMode, rows: int, rate: float | None = None, dataset: str = "wine-quality"
+) -> int:
     """Run a replay to its end; returns its number."""
-    spec = ReplaySpec(ab_test.NAMESPACE, NAME, "wine-quality", TARGET, BOUNDED, mode=mode, rows=rows, rate=rate)
+    spec = ReplaySpec(ab_test.NAMESPACE, NAME, dataset, TARGET, BOUNDED, mode=mode, rows=rows, rate=rate)
     number = system.services.replays.submit(spec, who="tester").id
 
     def done() -> bool:
@@ -50,7 +52,7 @@ def light(found: Assessment, key: str) -> Light:
     return next(check.light for check in found.checks if check.key == key)
 
 
-def test_from_replays_to_a_verdict(system: System, wine_models: tuple[Path, Path]) -> None:
+def test_from_replays_to_a_verdict(system: System, wine_models: tuple[Path, Path], tmp_path: Path) -> None:
     ab_test.deploy(system.services, NAME, dict(zip("ab", wine_models, strict=True)), (80, 20))
     replay(system, ReplayMode.PAIRED, PAIRS)
 
@@ -86,7 +88,9 @@ def test_from_replays_to_a_verdict(system: System, wine_models: tuple[Path, Path
     note = ChangeNote("tester", "half and half")
     system.services.operations.set_traffic(ab_test.NAMESPACE, NAME, Split.of({"a": 50, "b": 50}), note=note)
     # Slow enough to outlast the time around a change of split, in which nothing counts.
-    replay(system, ReplayMode.LIVE, LIVE_ROWS, rate=200)
+    others = tmp_path / "others.csv"
+    wine_frame().tail(LIVE_ROWS).to_csv(others, index=False)
+    replay(system, ReplayMode.LIVE, LIVE_ROWS, rate=200, dataset=str(others))
     wait_until(lambda: (live := assess(system).live) and live.n > LIVE_ROWS, what="the counters to be scraped again")
     found = assess(system)
     assert found.live is not None and found.live.adjusted_for == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.domain import PAIRED, ChangeNote, Deployment, Outcome, OutcomeStatus, Predictor, Split
+from services.domain import LATENCY_EDGES_MS, PAIRED, ChangeNote, Deployment, Outcome, OutcomeStatus, Predictor, Split
 from services.evidence.blocks import PairBlock
 from services.evidence.database import open_database
 from services.evidence.replay_table import ReplayRecord
@@ -28,12 +28,13 @@ from services.traffic.datasets import load_dataset
 from services.traffic.rewards import Reward, RewardKind
 from services.verdict.assessing import Sources
 from services.verdict.decide import decide
-from services.verdict.ledger_side import ArmSums, PairedSide
+from services.verdict.ledger_side import ArmSums, PairedSide, together
 from services.verdict.model import Call, Light
 from services.verdict.paired import paired_strand
 from services.verdict.rows import MOST_PAIRS, by_training, replay_rows
 from services.verdict.rule import ABTest, Rule
 from services.verdict.service import Verdicts
+from services.verdict.table import metric_rows
 from services.verdict.traffic import ledger_strand
 from tests.support.memory_engine import MemoryEngine
 from tests.support.waiting import free_port
@@ -76,9 +77,25 @@ class World:
                     Outcome(
                         f"r{record.id}-{pass_}-{row}-{arm}", "seldon", "wine", arm, PAIRED, record.id, row,
                         float(answers[row]), float(truth[row]), earned, 2.0, OutcomeStatus.OK,
-                        at + timedelta(milliseconds=place), pass_, "", "wines", True,
+                        at + timedelta(microseconds=place), pass_, "", "wines", True,
                     )
                 )  # fmt: skip
+        self.store.ledger.record(outcomes)
+
+    def traffic(self, record: ReplayRecord, reward: Reward, rows: int) -> None:
+        """Answers of 80/20 traffic to the first rows, as a live replay records them."""
+        truth, of_a, of_b = predictions()
+        chance, split = np.random.default_rng(5), split_text(Split.of({"a": 80, "b": 20}))
+        outcomes = []
+        for row in range(rows):
+            arm, answers = ("b", of_b) if chance.random() < 0.2 else ("a", of_a)
+            earned = reward(float(truth[row]), float(answers[row]))
+            outcomes.append(
+                Outcome(
+                    f"r{record.id}-0-{row}", "seldon", "wine", arm, split, record.id, row, float(answers[row]),
+                    float(truth[row]), earned, 2.0, OutcomeStatus.OK, datetime.now(UTC), digest="wines",
+                )
+            )  # fmt: skip
         self.store.ledger.record(outcomes)
 
 
@@ -186,26 +203,67 @@ def test_a_replay_under_another_reward_is_not_evidence(world: World):
 
 def test_without_prometheus_the_ledger_speaks_for_the_traffic(world: World):
     world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
-    record = world.replay(BOUNDED, mode="live")
-    truth, of_a, of_b = predictions()
-    chance = np.random.default_rng(5)
-    outcomes = []
-    for row in range(2000):
-        arm, answers = ("b", of_b) if chance.random() < 0.2 else ("a", of_a)
-        earned = BOUNDED(float(truth[row]), float(answers[row]))
-        split = split_text(Split.of({"a": 80, "b": 20}))
-        outcomes.append(
-            Outcome(
-                f"r{record.id}-0-{row}", "seldon", "wine", arm, split, record.id, row, float(answers[row]),
-                float(truth[row]), earned, 2.0, OutcomeStatus.OK, datetime.now(UTC), digest="wines",
-            )
-        )  # fmt: skip
-    world.store.ledger.record(outcomes)
+    world.traffic(world.replay(BOUNDED, mode="live"), BOUNDED, 2000)
     found = world.verdicts.assess("seldon", "wine")
     assert found.live is not None and found.live.n == 2000
     assert "Prometheus" in found.live.query
     assert found.call is Call.RUNNING, "one pass at 80/20 cannot tell two so similar models apart"
     assert found.live.remaining_n is None or found.live.remaining_n > 1000
+
+
+def test_rows_sent_through_the_split_again_are_load_and_no_evidence(world: World):
+    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    world.traffic(world.replay(BOUNDED, mode="live"), BOUNDED, 1500)
+    world.traffic(world.replay(BOUNDED, mode="live"), BOUNDED, 1000)
+    world.traffic(world.replay(BOUNDED, mode="live", passes=5, digest="others"), BOUNDED, 500)
+    found = world.verdicts.assess("seldon", "wine")
+    assert found.live is not None and found.live.n == 1500
+    assert "more than once" in found.live.query, "so the counters are not asked"
+
+
+def test_counters_that_hold_another_reward_are_not_asked(world: World):
+    """A replay that began before the test and goes on in it, too."""
+    before = world.replay(TUTORIAL, mode="live", digest="others")
+    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    world.traffic(before, TUTORIAL, 300)
+    world.traffic(world.replay(BOUNDED, mode="live"), BOUNDED, 1000)
+    found = world.verdicts.assess("seldon", "wine")
+    assert found.live is not None and found.live.n == 1000
+    assert "another reward" in found.live.query
+    assert found.live.mean_a is not None and found.live.mean_a < 1
+
+
+def test_another_replays_tail_does_not_spoil_this_reward(world: World):
+    formula = Reward(RewardKind.FORMULA, expression="exp(-abs(y - y_pred))")
+    world.verdicts.start("seldon", "wine", Rule(reward=formula), note=NOTE)
+    world.pairs(world.replay(formula), formula, shuffled(600))
+    world.pairs(world.replay(TUTORIAL, digest="others"), TUTORIAL, shuffled(600))
+    found = world.verdicts.assess("seldon", "wine")
+    assert found.call is not Call.DISTRUST, found.headline
+
+
+def test_a_model_that_was_replaced_and_put_back_has_ended_the_test(world: World):
+    test = world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    world.pairs(world.replay(BOUNDED), BOUNDED, shuffled(150))
+    deploy(world, "models:/m-other")
+    replaced = world.store.changes("seldon", "wine", limit=1)[0]
+    world.pairs(world.replay(BOUNDED, digest="others"), BOUNDED, shuffled(700))
+    deploy(world, "models:/m-b")
+    found = world.verdicts.assess("seldon", "wine")
+    assert (found.test.id, found.test.ended_at) == (test.id, replaced.at)
+    assert "replaced" in found.test.ended_why
+    assert found.paired is not None and found.paired.n == 150, "what the other model answered does not count"
+
+
+def test_a_guardrail_is_not_broken_by_a_busy_hour_in_which_b_had_more_traffic():
+    """Simpson: both arms are equally slow in each split, and B got most of its requests in the slow one."""
+    quiet, busy = arm_sums(9500, 95), arm_sums(500, 5)
+    strata = [(quiet, busy), (arm_sums(5000, 1500), arm_sums(5000, 1500))]
+    rows = {row.key: row for row in metric_rows(Rule(), None, strata, together(strata), ())}
+    slow = rows["slow"]
+    assert slow.a.value is not None and slow.b.value is not None and slow.b.value > slow.a.value + 0.1
+    assert slow.difference is not None and slow.limit is not None
+    assert slow.difference.low < 0 < slow.difference.high < slow.limit
 
 
 def test_rows_that_the_models_have_not_learned_are_told_apart(world: World):
@@ -242,11 +300,22 @@ def test_a_file_that_has_changed_since_is_not_sliced(world: World):
 
 def test_a_test_ends_when_a_model_is_replaced(world: World):
     test = world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
-    arms = (Predictor("a", "models:/m-a", 80), Predictor("b", "models:/m-new", 20))
-    Operations(world.engine, world.store).apply(Deployment("seldon", "wine", arms), note=NOTE)
+    deploy(world, "models:/m-new")
     assert world.verdicts.running("seldon", "wine") is None
     (ended,) = world.verdicts.tests("seldon", "wine")
     assert ended.id == test.id and ended.ended_why == "the model of b was replaced"
+
+
+def deploy(world: World, model_b: str) -> None:
+    arms = (Predictor("a", "models:/m-a", 80), Predictor("b", model_b, 20))
+    Operations(world.engine, world.store).apply(Deployment("seldon", "wine", arms), note=NOTE)
+
+
+def arm_sums(sent: int, slow: int) -> ArmSums:
+    """An arm that answered `slow` of its requests in more than 100 ms."""
+    counts = [0] * (len(LATENCY_EDGES_MS) + 1)
+    counts[0], counts[-1] = sent - slow, slow
+    return ArmSums(sent=sent, latency_counts=tuple(counts))
 
 
 def call_of_pairs(gain: np.ndarray) -> Call:
