@@ -27,7 +27,7 @@ from services.decisions.planning import consequences, make_plan
 from services.decisions.world import World, changed_by, text_of
 from services.deployments.engine import Engine
 from services.domain import ChangeNote
-from services.errors import Conflict, DecantError, InvalidInput, NotFound
+from services.errors import Conflict, DecantError, InvalidInput, NotFound, Unavailable
 from services.evidence.decision_table import DecisionRecord, DecisionTable
 from services.evidence.store import EvidenceStore
 from services.operations import Operations
@@ -133,15 +133,22 @@ class Decisions:
     def settle(self, namespace: str | None = None, name: str | None = None) -> list[Decision]:
         """Go on with unfinished decisions, of one deployment or all; returns those that are still unfinished.
 
-        One that another process is at is left to it. Raises Unavailable without the store; everything else that goes
-        wrong is in `Decision.waiting`.
+        One that another process is at is left to it. Raises Unavailable without the store; what goes wrong with a part
+        is in `Decision.waiting`. One that breaks on anything else is logged and not among those returned.
         """
         left = []
         for record in self._table.unfinished():
-            if namespace in (None, record.namespace) and name in (None, record.deployment):
+            if namespace not in (None, record.namespace) or name not in (None, record.deployment):
+                continue
+            try:
                 decision = self._go_on(record)
-                if not decision.finished:
-                    left.append(decision)
+            except Unavailable:
+                raise
+            except Exception:  # whatever one breaks on, the others are gone on with
+                log.exception("decision %d on %s/%s broke", record.id, record.namespace, record.deployment)
+                continue
+            if not decision.finished:
+                left.append(decision)
         return left
 
     def get(self, decision_id: int) -> Decision:

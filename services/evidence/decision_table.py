@@ -13,15 +13,15 @@ from services.errors import NotFound
 from services.evidence.door import connect, plain
 from services.evidence.schema import decisions
 
-INTENDED, DOING, DONE, UNDOING, UNDONE = "intended", "doing", "done", "undoing", "undone"
-UNFINISHED = (INTENDED, DOING, UNDOING)
+DOING, DONE, UNDOING, UNDONE = "doing", "done", "undoing", "undone"
+UNFINISHED = (DOING, UNDOING)
 
 
 @dataclass(frozen=True)
 class DecisionRecord:
     """One row of the table.
 
-    `call` is promote, keep or end; `state` intended, doing, done, undoing or undone; `steps` and `evidence` are plain
+    `call` is promote, keep or end; `state` doing, done, undoing or undone; `steps` and `evidence` are plain
     data of whoever decides; `report` is a path, empty without one; `override` says that it was made against red checks.
     """
 
@@ -62,7 +62,7 @@ class DecisionTable:
         evidence: Mapping[str, Any] | None = None,
         report: str = "",
         override: bool = False,
-        state: str = INTENDED,
+        state: str = DOING,
     ) -> DecisionRecord:
         """A decision that is about to be carried out."""
         values = {

@@ -115,7 +115,7 @@ def keep_settling(decisions: Decisions, stop: threading.Event) -> None:
             decisions.settle()
         except Unavailable as error:
             log.warning("cannot look for unfinished decisions: %s", error)
-        except Exception:  # the last line of defence: one decision that breaks must not end the care for all others
+        except Exception:  # the last line of defence: whatever breaks must not end the care for decisions
             log.exception("settling decisions failed")
         if stop.wait(SETTLE_S):
             return

@@ -102,7 +102,7 @@ def test_tests_and_decisions(store: EvidenceStore) -> None:
     second = store.tests.start("seldon", "wine", {}, "a", "b", "ann")
     assert store.tests.running("seldon", "wine") == second and store.tests.get(first.id).ended_at
     made = store.decisions.add(second.id, "seldon", "wine", call="keep", winner="a", who="ann", why="")
-    assert store.decisions.move(made.id, ["intended"], state="done") and store.decisions.unfinished() == []
+    assert store.decisions.move(made.id, ["doing"], state="done") and store.decisions.unfinished() == []
 
 
 def test_a_database_from_before_revisions_opened_by_several_at_once(url: str) -> None:

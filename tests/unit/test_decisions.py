@@ -407,6 +407,23 @@ class TestParts:
         assert desk.decisions.settle(NAMESPACE, name) == []
         assert desk.decisions.get(made.id).state is State.DONE
 
+    def test_one_that_breaks_does_not_stop_the_others(
+        self, desk: Desk, runs: Pair, name: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        other = desk.store.tests.start(NAMESPACE, "cellar", {}, "a", "b", "ann")
+        broken = desk.store.decisions.add(
+            other.id, NAMESPACE, "cellar", call="promote", winner="b", who="ann", why="", evidence={"kind": "no plan"}
+        )
+        desk.deploy(name, {"a": runs.first, "b": runs.second})
+        desk.engine.phases[NAMESPACE, name, "a"] = (Phase.LOADING, "")
+        made = desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        assert made.id > broken.id, "the broken one must come first"
+        desk.engine.phases.clear()
+        desk.decisions.settle()
+        assert desk.decisions.get(made.id).state is State.DONE
+        assert f"decision {broken.id} on {NAMESPACE}/cellar broke" in caplog.text
+        assert [record.id for record in desk.store.decisions.unfinished()] == [broken.id]
+
     def test_a_refused_alias_takes_everything_back(self, desk: Desk, runs: Pair, name: str) -> None:
         before = desk.deploy(name, {"a": runs.first, "b": runs.second})
         assessment = desk.start(name)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from services.decisions.model import State
 from services.errors import NotFound
 from services.evidence.database import open_database
-from services.evidence.decision_table import DOING, DONE, INTENDED, UNDOING
+from services.evidence.decision_table import DOING, DONE, UNDOING, UNFINISHED
 from services.evidence.store import EvidenceStore
 
 
@@ -53,10 +54,10 @@ def test_a_decision_moves_from_state_to_state(store: EvidenceStore) -> None:
         test.id, "seldon", "wine", call="promote", winner="b", who="ann", why="better", steps=["deploy"],
         evidence={"n": 400}, override=True,
     )  # fmt: skip
-    assert (made.state, made.steps, made.evidence, made.override) == (INTENDED, ["deploy"], {"n": 400}, True)
+    assert (made.state, made.steps, made.evidence, made.override) == (DOING, ["deploy"], {"n": 400}, True)
     assert store.decisions.unfinished() == [made] == store.decisions.recent("seldon", "wine")
-    assert store.decisions.move(made.id, [INTENDED], state=DOING, steps=[{"deploy": "done"}], report="r.html")
-    assert not store.decisions.move(made.id, [INTENDED], state=DONE)
+    assert store.decisions.move(made.id, [DOING], steps=[{"deploy": "done"}], report="r.html")
+    assert not store.decisions.move(made.id, [UNDOING], state=DONE)
     now = datetime.now(UTC)
     assert store.decisions.move(made.id, [DOING], state=DONE, finished_at=now)
     done = store.decisions.get(made.id)
@@ -67,3 +68,7 @@ def test_a_decision_moves_from_state_to_state(store: EvidenceStore) -> None:
     assert store.decisions.recent("seldon", "beer") == []
     with pytest.raises(NotFound):
         store.decisions.get(99)
+
+
+def test_whoever_carries_decisions_out_knows_every_state_that_is_left_unfinished() -> None:
+    assert set(UNFINISHED) == {state.value for state in State if not state.final}
