@@ -15,7 +15,7 @@ from app.cli.output import ProgressLine, put_json, put_table, say
 
 if TYPE_CHECKING:
     from services.traffic.rewards import Reward
-    from services.truths.attaching import Report
+    from services.truths.report import Report
 
 REPLAYS = "replay"
 
@@ -52,15 +52,16 @@ def truth(
     """Attach truths or rewards that arrive after their predictions; each line names one by its puid.
 
     FILE is a CSV (- for stdin) whose first line names the columns: puid, and truth or reward (or both). Rewards that
-    are new go to the arm that earned them as feedback, except for rows of paired replays and rewards that can be
-    negative, which live in the ledger alone. The same file twice changes nothing.
+    are new go to the arm that earned them as feedback, if the row was sent in the running A/B test (without one: since
+    the deployment last changed), under the split in force, and the test goes by the same reward. All others live in the
+    ledger alone, as do rows of paired replays and rewards that can be negative. The same file twice changes nothing.
 
     \b
     Example: python -m app truth labels.csv --dry-run
              python -m app truth labels.csv --reward bounded --scale 0.5
              python -m app truth --resend
     JSON: {"lines", "attached", "replaced", "kept", "unknown", "unknown_puids", "unanswered", "bad",
-           "bad_lines": [{line, words}], "fed", "unfed", "feedback_error", "dry_run"}
+           "bad_lines": [{line, words}], "aside": {reason: count}, "fed", "unfed", "feedback_error", "dry_run"}
     """
     if bool(file) == resend:
         raise click.UsageError("Give a file, or --resend.")
@@ -142,5 +143,7 @@ def _put(report: Report, *, resent: bool) -> None:
         say("Nothing was changed: this was a dry run.")
     elif report.fed or report.unfed or resent:
         say(f"{report.fed:,} reward{'s' * (report.fed != 1)} reached the counters.")
+    for sentence in report.aside_sentences:
+        say(f"{sentence}.")
     if report.unfed:
         say(f"{report.unfed:,} did not: {report.feedback_error} `python -m app truth --resend` sends them again.")

@@ -17,8 +17,9 @@ from services.errors import InvalidInput
 from services.evidence.export import ExportForm
 from services.evidence.late import LateTruth
 from services.traffic.rewards import Reward
-from services.truths.attaching import Report, attach_truths, resend
+from services.truths.attaching import attach_truths, resend
 from services.truths.files import BadLine, Header, read_header, read_truths
+from services.truths.report import Report
 
 PREVIEWED = 5
 REPLAYS, CHOSEN = "As the replay that sent the row", "By one formula"
@@ -30,7 +31,8 @@ def draw_late_truth(deployment: Deployment) -> None:
     """Upload, preview, attach; what became of the last file stays until the next."""
     st.caption(
         "Truths or rewards that became known after the predictions: a CSV whose first line is `puid,truth` or "
-        "`puid,reward`. They go into the ledger and, as feedback, to the arm that earned them."
+        "`puid,reward`. They go into the ledger and, as feedback, to the arm that earned them, if they tell of the "
+        "running A/B test and the split in force."
     )
     with st.container(border=True):
         given = st.file_uploader(
@@ -147,6 +149,8 @@ def draw_report(report: Report) -> None:
             st.caption(f"and {fmt.count(report.bad - len(report.bad_lines))} more bad lines")
         if report.fed:
             st.caption(f":material/check: {_rewards(report.fed)} reached the arms' counters.")
+        for sentence in report.aside_sentences:
+            st.caption(f":material/inventory_2: {sentence}.")
         if report.unfed:
             st.caption(
                 f":red[{_rewards(report.unfed)} did not reach the arms' counters: {escape(report.feedback_error)}]"

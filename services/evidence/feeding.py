@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -25,10 +26,12 @@ class Unfed:
     prediction: object
     truth: object
     reward: float
+    segment: str
+    at: datetime
 
 
 def fed(connection: sa.Connection, results: Mapping[int, str]) -> None:
-    """Note that rewards have reached their arm's counter, or (with the words of an error) that they have not.
+    """Note that rewards have reached their arm's counter or need not, or not yet, with the words of an error.
 
     Outcomes of which that was known already stay as they are. The connection must hold the write lock.
     """
@@ -71,6 +74,6 @@ def unfed(
         query = query.where(outcomes.c.block.in_(having))
     if only is not None:
         query = query.where(outcomes.c.namespace == only[0], outcomes.c.deployment == only[1])
-    names = ("id", "puid", "namespace", "deployment", "predictor", "prediction", "truth", "reward")
+    names = ("id", "puid", "namespace", "deployment", "predictor", "prediction", "truth", "reward", "segment", "at")
     found = connection.execute(query.order_by(outcomes.c.id).limit(limit)).mappings()
     return [Unfed(*(row[name] for name in names)) for row in found]

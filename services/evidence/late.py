@@ -7,7 +7,7 @@ rows, because a sum of squares from which something is taken away is no longer e
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -22,6 +22,10 @@ from services.evidence.blocks import Row
 from services.evidence.door import plain
 from services.evidence.recording import ASKED_AT_ONCE, chunks, lock_replays
 from services.evidence.schema import outcomes, replays
+
+Aside = Callable[[Row, Mapping[str, Any] | None, bool], str]
+"""Asked with a row, the spec of its replay and whether the formula made its reward (else it was given): why the reward
+is not for the arm's counter, in words, or ""."""
 
 
 class Pricing(Protocol):
@@ -59,11 +63,15 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """One late truth and its fate; `words` says what was wrong. `outcomes` are the ids of rows that were changed."""
+    """One late truth and its fate; `words` says what was wrong.
+
+    `aside` says of each reward that stays in the ledger alone why; empty for those that a counter never takes.
+    """
 
     late: LateTruth
     fate: Fate
     words: str = ""
+    aside: tuple[str, ...] = ()
 
 
 def attach(
@@ -75,11 +83,13 @@ def attach(
     why: str = "",
     only: tuple[str, str] | None = None,
     overwrite: bool = False,
+    aside: Aside | None = None,
 ) -> tuple[list[Attached], list[int]]:
     """Write what is new, and with `overwrite` what is different; each puid at most once in `found`.
 
     The connection must hold the write lock. Returns the fates, in the order of `found`, and the ids of the outcomes
-    whose reward the arm's counter should now get: they are FEEDBACK_FAILED until `fed` says otherwise.
+    whose reward the arm's counter should now get: they are FEEDBACK_FAILED until `fed` says otherwise. Rewards for
+    which `aside` has words are not among them.
     """
     rows = _rows(connection, [late.puid for late in found], only)
     specs = _specs(connection, {row["replay"] for group in rows.values() for row in group})
@@ -89,12 +99,13 @@ def attach(
             fates.append(Attached(late, Fate.UNKNOWN))
             continue
         fate, words = Fate.KEPT, ""
+        reasons: list[str] = []
         for row in rows[late.puid]:
             if row["status"] == OutcomeStatus.PREDICTION_FAILED.value:
                 fate = Fate.UNANSWERED
                 continue
             try:
-                after = _amended(row, late, pricing, specs.get(row["replay"]), overwrite)
+                after, reason = _amended(row, late, pricing, specs.get(row["replay"]), overwrite, aside)
             except InvalidPayload as error:
                 fate, words = Fate.BAD, str(error)
                 break
@@ -102,32 +113,54 @@ def attach(
                 replaced = _differs(row["truth"], after["truth"]) or _differs(row["reward"], after["reward"])
                 fate = Fate.REPLACED if replaced else Fate.ATTACHED
                 changes.add(row, after, replaced)
-        fates.append(Attached(late, fate, words))
+                reasons += [reason] if reason else []
+        fates.append(Attached(late, fate, words, tuple(reasons)))
     changes.write(who, why)
     return fates, changes.to_feed
 
 
+def deployments_of(
+    connection: sa.Connection, puids: Sequence[str], only: tuple[str, str] | None = None
+) -> set[tuple[str, str]]:
+    """Namespace and name of the deployments that gave these predictions."""
+    found: set[tuple[str, str]] = set()
+    for some in chunks(puids, ASKED_AT_ONCE):
+        query = _with(sa.select(outcomes.c.namespace, outcomes.c.deployment).distinct(), some, only)
+        found |= {(row.namespace, row.deployment) for row in connection.execute(query)}
+    return found
+
+
 def _amended(
-    row: Row, late: LateTruth, pricing: Pricing, spec: Mapping[str, Any] | None, overwrite: bool
-) -> dict[str, Any] | None:
-    """The row with what became known, or None if nothing changes."""
+    row: Row,
+    late: LateTruth,
+    pricing: Pricing,
+    spec: Mapping[str, Any] | None,
+    overwrite: bool,
+    aside: Aside | None,
+) -> tuple[dict[str, Any] | None, str]:
+    """The row with what became known, or None if nothing changes; and why a reward stays in the ledger alone."""
     truth_given, reward_given = plain(late.truth), late.reward
     contradicts = (truth_given is not None and _differs(row["truth"], truth_given)) or (
         reward_given is not None and _differs(row["reward"], reward_given)
     )
     if contradicts and not overwrite:
-        return None
+        return None, ""
     truth = row["truth"] if truth_given is None else truth_given
-    reward = row["reward"] if reward_given is None else float(reward_given)
+    reward, by_formula = row["reward"] if reward_given is None else float(reward_given), False
     if reward_given is None and truth_given is not None and (row["reward"] is None or overwrite):
         priced = pricing.reward(truth, row["prediction"], spec)
-        reward = reward if priced is None else priced
+        reward, by_formula = (reward, False) if priced is None else (priced, True)
     if reward == row["reward"] and (truth_given is None or (row["truth"] is not None and not contradicts)):
-        return None
+        return None, ""
     after = {**row, "truth": truth, "reward": reward}
-    if pricing.counted(spec) and _wants_feedback(row, reward):
+    if not (pricing.counted(spec) and _wants_feedback(row, reward)):
+        return after, ""
+    reason = aside(row, spec, by_formula) if aside is not None else ""
+    if not reason:
         after |= {"status": OutcomeStatus.FEEDBACK_FAILED.value, "error": NOT_SENT_YET}
-    return after
+    elif row["status"] == OutcomeStatus.FEEDBACK_FAILED.value:  # it waited, and need not any more
+        after |= {"status": OutcomeStatus.OK.value, "error": ""}
+    return after, reason
 
 
 def _wants_feedback(row: Row, reward: float | None) -> bool:

@@ -13,7 +13,7 @@ from services.domain import Outcome
 from services.evidence.blocks import Block, PairBlock
 from services.evidence.door import connect, write
 from services.evidence.feeding import Unfed, fed, unfed
-from services.evidence.late import Attached, LateTruth, Pricing, attach
+from services.evidence.late import Aside, Attached, LateTruth, Pricing, attach, deployments_of
 from services.evidence.reading import (
     PairRow,
     PairRows,
@@ -120,6 +120,7 @@ class Ledger:
         only: tuple[str, str] | None = None,
         overwrite: bool = False,
         dry_run: bool = False,
+        aside: Aside | None = None,
     ) -> tuple[list[Attached], list[int]]:
         """Write truths and rewards into rows and sums, in one transaction; see services.evidence.late.attach.
 
@@ -129,15 +130,21 @@ class Ledger:
             only: (namespace, deployment) whose predictions may be changed; puids of others count as unknown.
             overwrite: replace what is there and differs, and record what it was.
             dry_run: say what would happen, and change nothing.
+            aside: says of which rewards the counters should not hear; None lets all through.
 
         Returns:
             The fates in the order of `found`, and the ids of the outcomes whose arm should get the reward as feedback.
         """
         with write(self._database) as connection:
-            done = attach(connection, found, pricing, who=who, why=why, only=only, overwrite=overwrite)
+            done = attach(connection, found, pricing, who=who, why=why, only=only, overwrite=overwrite, aside=aside)
             if dry_run:
                 connection.rollback()
         return done
+
+    def deployments_of(self, puids: Sequence[str], only: tuple[str, str] | None = None) -> set[tuple[str, str]]:
+        """(namespace, name) of the deployments that gave these predictions."""
+        with connect(self._database) as connection:
+            return deployments_of(connection, puids, only)
 
     def unfed(
         self, *, ids: Iterable[int] | None = None, only: tuple[str, str] | None = None, after: int = 0, limit: int = 500

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -17,11 +17,13 @@ from services.deployments.engine import Engine
 from services.domain import Endpoint
 from services.errors import DecantError, Unavailable
 from services.evidence.feeding import Unfed
-from services.evidence.late import Fate, LateTruth
+from services.evidence.late import LateTruth
 from services.evidence.store import EvidenceStore
 from services.traffic.client import PredictionClient
 from services.traffic.rewards import Reward
+from services.truths.counting import Counting
 from services.truths.files import BadLine, read_truths
+from services.truths.report import Report
 
 CHUNK = 1_000
 """Lines of one transaction: nobody else can write to the ledger for as long as it takes, some tenths of a second."""
@@ -29,52 +31,8 @@ CHUNK = 1_000
 AT_ONCE = 16
 """Feedbacks under way at a time."""
 
-NAMED = 10
-"""Unknown puids and bad lines that are named; the rest is counted."""
-
 SENT_WITHOUT_ROW: dict[str, Any] = {"data": {"names": [], "ndarray": []}}
 """The request of a late feedback: the ledger keeps no features, and arms do not ask for them."""
-
-
-@dataclass
-class Report:
-    """What became of the lines of a file so far.
-
-    Attributes:
-        lines: read, without the header and empty ones.
-        attached: predictions that got a truth or reward.
-        replaced: predictions whose truth or reward is another now.
-        kept: that had one already, the same or another.
-        unknown: puids that no prediction has; `unknown_puids` are the first few.
-        unanswered: puids of requests that failed.
-        bad: lines that cannot be used; `bad_lines` are the first few.
-        fed: rewards that have reached their arm's counter.
-        unfed: rewards that should have and have not; `feedback_error` is the last error.
-    """
-
-    lines: int = 0
-    attached: int = 0
-    replaced: int = 0
-    kept: int = 0
-    unknown: int = 0
-    unanswered: int = 0
-    bad: int = 0
-    fed: int = 0
-    unfed: int = 0
-    feedback_error: str = ""
-    dry_run: bool = False
-    unknown_puids: list[str] = field(default_factory=list)
-    bad_lines: list[BadLine] = field(default_factory=list)
-
-    def add_bad(self, bad: BadLine) -> None:
-        self.bad += 1
-        if len(self.bad_lines) < NAMED:
-            self.bad_lines.append(bad)
-
-    def add_unknown(self, puid: str) -> None:
-        self.unknown += 1
-        if len(self.unknown_puids) < NAMED:
-            self.unknown_puids.append(puid)
 
 
 @dataclass(frozen=True)
@@ -117,6 +75,8 @@ def attach_truths(
 ) -> Report:
     """Attach what a CSV file says to the predictions it names, and give feedback for rewards that are new.
 
+    Counters hear only of rows that tell of the running test and the split in force; see services.truths.counting.
+
     Args:
         lines: the file, its header first; see services.truths.files.
         reward: the formula for truths; None takes that of the replay which sent the row, and none for other requests.
@@ -136,11 +96,15 @@ def attach_truths(
         for bad in (one for one in some if isinstance(one, BadLine)):
             report.add_bad(bad)
         late = [one for one in some if isinstance(one, LateTruth)]
+        # Asked before the transaction, because the engine's answer may take its time.
+        counting = Counting(engine, store, store.ledger.deployments_of([one.puid for one in late], only))
+        formula = Formula(reward)
+        aside = counting.gate(formula.of)
         fates, to_feed = store.ledger.attach(
-            late, Formula(reward), who=who, why=why, only=only, overwrite=overwrite, dry_run=dry_run
+            late, formula, who=who, why=why, only=only, overwrite=overwrite, dry_run=dry_run, aside=aside
         )
         for one in fates:
-            _count(report, one.late, one.fate, one.words)
+            report.add(one)
         if not dry_run:
             desk.send(store.ledger.unfed(ids=to_feed, limit=len(to_feed)))
         if progress is not None:
@@ -158,7 +122,8 @@ def resend(
 ) -> Report:
     """Send the rewards that have not reached their arm's counter, of late truths and of replays; each once.
 
-    Where only the confirmation was lost, the counter gets the reward a second time; the ledger does not.
+    Where only the confirmation was lost, the counter gets the reward a second time; the ledger does not. A reward that
+    tells nothing of what serves now stays in the ledger alone, and is not asked about again.
 
     Raises Unavailable if the store does not answer.
     """
@@ -167,19 +132,19 @@ def resend(
     after = 0
     while waiting := store.ledger.unfed(only=only, after=after, limit=CHUNK):
         after = waiting[-1].id
-        desk.send(waiting)
+        counting = Counting(engine, store, {(one.namespace, one.deployment) for one in waiting})
+        desk.send(_still_counted(store, waiting, counting, report))
         if progress is not None:
             progress(report)
     return report
 
 
-def _count(report: Report, late: LateTruth, fate: Fate, words: str) -> None:
-    if fate is Fate.UNKNOWN:
-        report.add_unknown(late.puid)
-    elif fate is Fate.BAD:
-        report.add_bad(BadLine(late.line, words))
-    else:
-        setattr(report, fate.value, getattr(report, fate.value) + 1)
+def _still_counted(store: EvidenceStore, waiting: Sequence[Unfed], counting: Counting, report: Report) -> list[Unfed]:
+    """Those whose counter should still hear of them; the others wait no more."""
+    reasons = {one.id: counting.aside((one.namespace, one.deployment), one.segment, one.at) for one in waiting}
+    store.ledger.fed({number: "" for number, words in reasons.items() if words})
+    report.add_aside(filter(None, reasons.values()))
+    return [one for one in waiting if not reasons[one.id]]
 
 
 def answer_of(one: Unfed) -> dict[str, Any]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from services.domain import Split
 from services.evidence.store import EvidenceStore
 from services.operations import Operations
-from tests.apptest.conftest import Dashboard, texts
+from tests.apptest.conftest import NOTE, Dashboard, texts
 from tests.support.memory_engine import MemoryEngine
 from tests.support.outcomes import new_replay, outcome
 from tests.support.seldon_stub import SeldonStub
@@ -39,7 +42,8 @@ def late(dashboard: Dashboard) -> Iterator[Late]:
         dashboard.deploy()
         made = Late(dashboard, gateway)
         new_replay(made.store, reward={"kind": "bounded", "scale": 1.0})
-        made.store.ledger.record([outcome(n, "b", prediction=5.0, truth=None, reward=None) for n in range(3)])
+        bare: dict[str, Any] = {"prediction": 5.0, "truth": None, "reward": None, "at": datetime.now(UTC)}
+        made.store.ledger.record([outcome(n, "b", **bare) for n in range(3)])
         yield made
 
 
@@ -87,6 +91,13 @@ def test_rewards_that_did_not_arrive_can_be_sent_again(late: Late) -> None:
     press(app, "Send again")
     assert "1 reward reached" in texts(app) and "counter yet" not in texts(app)
     assert late.gateway.feedback == [("r1-0-0", "b", 0.5)]
+
+
+def test_what_says_nothing_of_the_split_in_force_stays_in_the_ledger_and_that_is_said(late: Late) -> None:
+    late.dashboard.services.operations.set_traffic("seldon", "wine", Split.of([("a", 50), ("b", 50)]), note=NOTE)
+    app = press(upload(late.open(), "puid,truth\nr1-0-0,6\nr1-0-1,6\n"), "Attach")
+    assert "2 stay in the ledger alone: their split is no longer in force" in texts(app)
+    assert late.gateway.feedback == []
 
 
 def test_another_formula_and_replacing_what_is_there(late: Late) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -19,13 +21,18 @@ from services.traffic.protocol import feedback_body
 from services.traffic.rewards import Reward, RewardKind
 from services.trials import Trial, try_row
 from services.truths import attaching
-from services.truths.attaching import SENT_WITHOUT_ROW, Report, answer_of, attach_truths, resend
+from services.truths.attaching import SENT_WITHOUT_ROW, answer_of, attach_truths, resend
+from services.truths.report import Report
 from tests.support.memory_engine import MemoryEngine
 from tests.support.outcomes import check_sums, new_replay, outcome, paired, paired_replay
 from tests.support.seldon_stub import SeldonStub
 
-BARE = {"truth": None, "reward": None}
 BOUNDED = Reward(RewardKind.BOUNDED)
+
+
+def bare() -> dict[str, Any]:
+    """What an outcome has that was sent just now, and of which nothing is known yet."""
+    return {"truth": None, "reward": None, "at": datetime.now(UTC)}
 
 
 @dataclass
@@ -82,8 +89,8 @@ def test_the_truth_of_a_single_request_reaches_the_arm_that_answered(world: Worl
 def test_a_replay_says_itself_what_a_truth_earns_and_pairs_are_not_for_the_counters(world: World) -> None:
     new_replay(world.store, reward=BOUNDED.to_json())
     paired_replay(world.store)
-    world.store.ledger.record([outcome(1, "b", prediction=5.0, **BARE)])
-    world.store.ledger.record([paired(1, arm, replay=2, prediction=5.0, **BARE) for arm in "ab"])
+    world.store.ledger.record([outcome(1, "b", prediction=5.0, **bare())])
+    world.store.ledger.record([paired(1, arm, replay=2, prediction=5.0, **bare()) for arm in "ab"])
     report = world.attach("puid,truth\nr1-0-1,6\nr2-0-1-a,6\nr2-0-1-b,7\n")
     assert (report.attached, report.fed) == (3, 1)
     assert world.gateway.feedback == [("r1-0-1", "b", 0.5)]
@@ -92,7 +99,7 @@ def test_a_replay_says_itself_what_a_truth_earns_and_pairs_are_not_for_the_count
 
 def test_feedback_that_fails_is_kept_and_sent_again_later(world: World) -> None:
     new_replay(world.store, reward=BOUNDED.to_json())
-    world.store.ledger.record([outcome(n, "ab"[n % 2], prediction=5.0, **BARE) for n in range(10)])
+    world.store.ledger.record([outcome(n, "ab"[n % 2], prediction=5.0, **bare()) for n in range(10)])
     world.gateway.dead_for_feedback = {"b"}
     report = world.attach("puid,truth\n" + "".join(f"r1-0-{n},6\n" for n in range(10)))
     assert (report.attached, report.fed, report.unfed) == (10, 5, 5)
@@ -110,7 +117,7 @@ def test_feedback_that_fails_is_kept_and_sent_again_later(world: World) -> None:
 def test_without_a_gateway_everything_is_attached_and_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attaching, "CHUNK", 4)
     new_replay(world.store, reward=BOUNDED.to_json())
-    world.store.ledger.record([outcome(n, prediction=5.0, **BARE) for n in range(10)])
+    world.store.ledger.record([outcome(n, prediction=5.0, **bare()) for n in range(10)])
     url, world.engine.gateway_url = world.engine.gateway_url, "http://127.0.0.1:1"
     seen: list[int] = []
     report = world.attach(
@@ -124,7 +131,7 @@ def test_without_a_gateway_everything_is_attached_and_waits(world: World, monkey
 
 
 def test_the_feedback_of_an_arm_that_is_gone_is_kept(world: World) -> None:
-    world.store.ledger.record([outcome(1, "old", replay=None, puid="p", **BARE)])
+    world.store.ledger.record([outcome(1, "old", replay=None, puid="p", **bare())])
     report = world.attach("puid,reward\np,0.5\n")
     assert (report.attached, report.fed, report.unfed) == (1, 0, 1)
     assert "old" in report.feedback_error
@@ -132,7 +139,7 @@ def test_the_feedback_of_an_arm_that_is_gone_is_kept(world: World) -> None:
 
 def test_a_dry_run_sends_nothing(world: World) -> None:
     new_replay(world.store, reward=BOUNDED.to_json())
-    world.store.ledger.record([outcome(1, **BARE)])
+    world.store.ledger.record([outcome(1, **bare())])
     text = "puid,truth\nr1-0-1,6\nwho,6\nr1-0-1,7\n"
     report = world.attach(text, dry_run=True)
     assert (report.attached, report.unknown_puids, [bad.line for bad in report.bad_lines]) == (1, ["who"], [4])
@@ -141,13 +148,13 @@ def test_a_dry_run_sends_nothing(world: World) -> None:
 
 def test_a_truth_that_the_formula_cannot_use_is_told_by_its_line(world: World) -> None:
     new_replay(world.store, reward=BOUNDED.to_json())
-    world.store.ledger.record([outcome(1, **BARE), outcome(2, **BARE)])
+    world.store.ledger.record([outcome(1, **bare()), outcome(2, **bare())])
     report = world.attach("puid,truth\nr1-0-1,red\nr1-0-2,6\n")
     assert (report.attached, report.bad, report.bad_lines[0].line) == (1, 1, 2)
     assert "not a number" in report.bad_lines[0].words
 
 
 def test_the_model_server_understands_the_body() -> None:
-    one = Unfed(1, "p", "seldon", "wine", "b", 5.0, 6, 0.5)
+    one = Unfed(1, "p", "seldon", "wine", "b", 5.0, 6, 0.5, "a=80,b=20", datetime.now(UTC))
     found = read_feedback(orjson.dumps(feedback_body(SENT_WITHOUT_ROW, answer_of(one), one.reward, one.truth)))
     assert (found.reward, found.predictor, found.puid, found.answered) == (0.5, "b", "p", True)
