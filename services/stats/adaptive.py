@@ -79,11 +79,6 @@ def aipw_curve(
     return always_valid_curve(estimate, se, n, planned=planned, alpha=alpha, stretch=stretch)
 
 
-def traffic_changes(share_b: ArrayLike) -> int:
-    """How often the share changed over intervals of shape (m,): what an estimate is adjusted for."""
-    return int(np.count_nonzero(np.diff(np.asarray(share_b, dtype=np.float64))))
-
-
 def _looks(
     n_a: ArrayLike, s_a: ArrayLike, n_b: ArrayLike, s_b: ArrayLike, share_b: ArrayLike, half_life: float, alpha: float
 ) -> tuple[Floats, Floats, Floats, Floats, Floats]:

@@ -57,19 +57,6 @@ def paired_curve(blocks: Sequence[Sums], *, planned: float, alpha: float = 0.05)
     return paired_looks(*_cumulated(blocks), planned=planned, alpha=alpha)
 
 
-def two_sample_curve(
-    blocks_a: Sequence[Sums], blocks_b: Sequence[Sums], *, planned: float, alpha: float = 0.05
-) -> Curve:
-    """difference.two_samples after each pair of blocks, shape (m,); blocks_a[i] and blocks_b[i] are of one time.
-
-    Raises:
-        ValueError: if the arms have different numbers of blocks. An arm without rewards in a stretch has Sums().
-    """
-    if len(blocks_a) != len(blocks_b):
-        raise ValueError(f"{len(blocks_a)} blocks of A, {len(blocks_b)} of B")
-    return two_sample_looks(_cumulated(blocks_a), _cumulated(blocks_b), planned=planned, alpha=alpha)
-
-
 def paired_looks(n: Floats, total: Floats, squares: Floats, *, planned: float, alpha: float = 0.05) -> Curve:
     """difference.paired at each look from cumulated sums of the differences, shapes (..., looks)."""
     return always_valid_curve(*_mean_and_error(n, total, squares), n, planned=planned, alpha=alpha)
