@@ -261,7 +261,7 @@ def test_monitor_shows_both_arms(visitor: Visitor) -> None:
     visitor.see(re.compile(r"^n\s1,5\d\d · last 5\smin"))
     arms = visitor.table(0)
     assert [(arm["Predictor"], arm["Model"], arm["Errors"]) for arm in arms] == [("a", A, "0"), ("b", B, "0")]
-    assert sum(int(arm["Feedback"].replace(",", "")) for arm in arms) == ROWS + 2
+    assert sum(int(arm["Feedback"].replace(",", "")) for arm in arms) == ROWS  # rows to both arms are not counted
     assert "a fifth for the challenger" in [change["Why"] for change in visitor.table(1)]
     visitor.shoot("17-monitor")
 

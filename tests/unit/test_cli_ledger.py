@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 from app.cli.main import cli
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
+from services.verdict.rule import Rule
 from tests.support.outcomes import new_replay, outcome
 from tests.support.waiting import free_port
 
@@ -76,6 +78,16 @@ def test_people_are_told_what_became_of_each_line(store: EvidenceStore, truths: 
     for words in ("somebody-else", "line 5: there is no truth", "--resend"):
         assert words in result.stderr
     assert "0 rewards reached the counters" in decant("truth", "--resend").stderr
+
+
+def test_people_are_told_which_rewards_stay_in_the_ledger(store: EvidenceStore) -> None:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    store.ledger.record([outcome(n, puid=f"old-{n}", truth=None, reward=None, at=yesterday) for n in (7, 8, 9)])
+    store.tests.start("seldon", "wine", Rule("a", "b").to_json(), "models:/a", "models:/b", "ada")
+    result = decant("truth", "-", input="puid,truth\nold-7,6\nold-8,6\n")
+    assert "2 stay in the ledger alone: they were sent before the A/B test began." in result.stderr
+    answer = json.loads(decant("truth", "-", "--json", input="puid,truth\nold-9,6\n").stdout)
+    assert (answer["fed"], answer["unfed"], list(answer["aside"].values())) == (0, 0, [1])
 
 
 def test_only_one_deployment(store: EvidenceStore, truths: str) -> None:
