@@ -228,7 +228,7 @@ def _shower(line: ProgressLine) -> Callable[[Replay], None]:
 def put_arms(done: Replay) -> None:
     """What each arm got and earned, as a table."""
     put_table(
-        ("predictor", "requests", "failed", "without reward", "mean reward", "n", "mean latency"),
+        ("predictor", "requests", "failed", "feedback lost", "mean reward", "n", "mean latency"),
         [
             (
                 arm.predictor or "(nobody)",

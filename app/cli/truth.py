@@ -103,10 +103,8 @@ def _reward(kind: str, scale: float) -> Reward | None:
 
 
 def _count_lines(file: str) -> int:
-    from services.truths.files import open_truths
-
-    with open_truths(Path(file)) as lines:
-        return max(0, sum(block.count("\n") for block in iter(lambda: lines.read(1 << 20), "")) - 1)
+    with Path(file).open("rb") as lines:  # whether it is text is for its reader to say
+        return max(0, sum(block.count(b"\n") for block in iter(lambda: lines.read(1 << 20), b"")) - 1)
 
 
 def _shower(line: ProgressLine, total: int | None) -> Callable[[Report], None]:

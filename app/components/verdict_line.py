@@ -45,8 +45,8 @@ def rule_line(assessment: Assessment, zone: tzinfo) -> str:
         f"slower than {fmt.latency(rails.slow_ms)} at most {words.change(rails.slow_increase, 'share')}",
     )
     since = f"fixed {fmt.clock(test.started_at, zone, now)} by {test.who}" + (f": {test.why}" if test.why else "")
-    over = (
-        f" Ended {fmt.clock(test.ended_at, zone, now)}: {test.ended_why or 'no reason given'}" if test.ended_at else ""
-    )
+    over = ""
+    if test.ended_at:
+        over = f" · ended {fmt.clock(test.ended_at, zone, now)}: {test.ended_why or 'no reason given'}"
     told = " · ".join(plain(fact) for fact in (*facts, since))
     return f"**Rule of test {test.id}:** {told}{plain(over)}"

@@ -41,7 +41,7 @@ def slice_sentence(slices: Sequence[Slice], overall: float) -> str:
     weak = [s for s in worse if s.shrunk >= 0]
     better = sorted((s for s in slices if s.shrunk >= overall), key=lambda s: -s.shrunk)
     clauses = (
-        ("loses on", losses),
+        ("does worse than elsewhere, and no better than A, on", losses),
         ("gains less than elsewhere on", weak),
         ("does better than elsewhere on", better),
     )

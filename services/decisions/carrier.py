@@ -85,7 +85,7 @@ class Carrier:
                 record = self.save(record, progress)
             waits = step(self._world, record, plan, progress)
             if waits:
-                return self._wait(record.id, f"It waits for {waits}."), True
+                return self._wait(record.id, f"It waits for {waits.rstrip('.')}."), True
             progress.done.append(key)
             progress.waiting = ""
             record = self.save(record, progress)

@@ -92,6 +92,8 @@ class Reward:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise InvalidInput(f"The scale of a reward must be a positive number, not {self.scale}.")
+        if self.kind is not RewardKind.BOUNDED:
+            object.__setattr__(self, "scale", 1.0)  # so that equal formulas are equal rewards
         if self.kind is RewardKind.FORMULA:
             formula(self.expression)
         elif self.expression:

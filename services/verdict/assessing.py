@@ -30,6 +30,7 @@ from services.stats.srm import srm
 from services.tracking.models import ModelCatalogue
 from services.tracking.row_split import RowSplit
 from services.tracking.runs import RunCatalogue
+from services.traffic.rewards import Reward
 from services.verdict import checks
 from services.verdict.decide import decide
 from services.verdict.ledger_side import (
@@ -47,7 +48,7 @@ from services.verdict.live import GUARD_SCRAPES, LiveIntervals, live_intervals, 
 from services.verdict.memory import Memory
 from services.verdict.model import Assessment, Check, Disagreement, Mark, MetricRow, Strand
 from services.verdict.paired import paired_strand
-from services.verdict.rows import by_training, replay_rows
+from services.verdict.rows import by_training, learned, replay_rows
 from services.verdict.rule import ABTest
 from services.verdict.slicing import Slicing, find_slices
 from services.verdict.table import metric_rows
@@ -135,7 +136,7 @@ class Assessing:
             as_of=self._now,
             call=verdict.call,
             headline=verdict.headline,
-            fired=verdict.fired,
+            fired=f"{verdict.fired} {learned(detail.by_training)}".strip(),
             checks=strip,
             paired=pairs,
             live=live,
@@ -150,9 +151,13 @@ class Assessing:
 
     def _replays(self) -> list[ReplayRecord]:
         """The replays of the test that were made under its reward."""
-        wanted = self._rule.reward.to_json()
         began, until = self._test.started_at, self._until
-        return [r for r in self._every_replay() if began <= r.created_at <= until and r.spec.get("reward") == wanted]
+        return [r for r in self._every_replay() if began <= r.created_at <= until and self._is_ours(r)]
+
+    def _is_ours(self, record: ReplayRecord) -> bool:
+        """Whether a replay was made under the reward of the test."""
+        stored = record.spec.get("reward")
+        return stored is not None and Reward.from_json(stored) == self._rule.reward
 
     def _every_replay(self) -> list[ReplayRecord]:
         if self._known_replays is None:
@@ -168,8 +173,7 @@ class Assessing:
         if not self._rule.reward.counted:
             return None, "The reward can be negative, so no counter holds it."
         active = {block.replay for block in blocks if not block.paired}
-        rewards = [r.spec.get("reward") for r in self._every_replay() if r.id in active]
-        if any(reward != self._rule.reward.to_json() for reward in rewards):
+        if any(r.id in active and not self._is_ours(r) for r in self._every_replay()):
             return None, "A replay of this time used another reward, which the counters have mixed in."
         if side.left_out:
             return None, "Rows were sent through the split more than once, which the counters cannot tell."

@@ -54,8 +54,8 @@ def attribution(sent: Sequence[Booked], counted: Sequence[Booked] | None) -> Che
         return Check(key, title, Light.GREY, words, "See whether Prometheus runs.")
     if not total:
         if not sum(b.n for b in counted):
-            words = "No reward has gone through the split yet; replays book theirs by row."
-            return Check(key, title, Light.GREEN, words)
+            words = "No reward has gone through the split yet; replays to both arms book theirs by row."
+            return Check(key, title, Light.GREY, words)
         words = (
             f"{count(sum(b.n for b in counted))} rewards came from other clients, each counted at the arm that its "
             "response names."

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.domain.text import count
 from services.evidence.ledger import Ledger
 from services.evidence.replay_table import ReplayRecord
 from services.stats import difference
@@ -76,6 +77,21 @@ def by_training(
     fresh = _row(rule, "reward-unseen", "Mean reward, rows not trained on", seen, trained=False)
     old = _row(rule, "reward-trained", "Mean reward, rows trained on", seen, trained=True)
     return tuple(row for row in (fresh, old) if row is not None)
+
+
+def learned(rows: Sequence[MetricRow]) -> str:
+    """What has to be said beside a verdict when rows of its replay were used for training; "" when none were."""
+    found = {row.key: row for row in rows}
+    fresh, old = found.get("reward-unseen"), found.get("reward-trained")
+    if old is None:
+        return ""
+    said = f"{count(old.a.n)} of the replayed rows were used to train A or B"
+    if fresh is None:
+        return f"{said}, and no others were replayed."
+    if fresh.difference is None or not fresh.difference.excludes_zero:
+        return f"{said}; on the {count(fresh.a.n)} others no difference is shown yet."
+    same = "B" if fresh.better == "b" else "A"
+    return f"{said}; on the {count(fresh.a.n)} others {same} is better."
 
 
 def _row(

@@ -74,7 +74,7 @@ def test_the_rule_is_shown_with_who_fixed_it_and_why():
     assert "\\<b\\>eve" in said  # as text
     assert "a & b \\<script\\>" in said
     over = replace(distrust(), test=replace(ship().test, ended_at=START, ended_why="decided"))
-    assert "Ended 12:00:00: decided" in rule_line(over, UTC).replace("\\:", ":")
+    assert "ended 12:00:00: decided" in rule_line(over, UTC).replace("\\:", ":")
 
 
 def test_a_card_has_its_light_in_words_and_its_advice():
@@ -225,7 +225,8 @@ class TestSentences:
         weak = Slice("age 3 to 4", "age", 60, -0.001, 0.001, 0.02)
         said = slice_sentence((*ship().slices, weak), 0.004)
         assert said == (
-            "**B loses on alcohol 8.0 to 9.4.** It gains less than elsewhere on age 3 to 4. "
+            "**B does worse than elsewhere, and no better than A, on alcohol 8.0 to 9.4.** "
+            "It gains less than elsewhere on age 3 to 4. "
             "It does better than elsewhere on pH 3.3 to 3.8."
         )
         gain = (Slice("kind <b>", "kind", 40, 0.2, 0.1, 0.01),)

@@ -27,7 +27,7 @@ def around(requirements=("mlflow==3", "numpy==2"), columns=COLUMNS, python="3.11
         ([(800, 400), (200, 90)], [(800, 400), (150, 70)], Light.AMBER),
         ([(800, 400), (200, 90)], [(500, 250), (500, 240)], Light.RED),  # a random arm was rewarded
         ([(0, 0), (0, 0)], [(70, 35), (30, 15)], Light.GREEN),
-        ([(0, 0), (0, 0)], [(0, 0), (0, 0)], Light.GREEN),
+        ([(0, 0), (0, 0)], [(0, 0), (0, 0)], Light.GREY),
     ],
 )
 def test_rewards_at_the_right_arm(sent, counted, light):
