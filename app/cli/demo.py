@@ -11,7 +11,6 @@ from app.cli.deployments import compose, wait_until_settled
 from app.cli.options import DEFAULT_NAMESPACE, note, services
 from app.cli.output import put_table, say
 from app.cli.replay import put_arms, run, say_failures
-from app.cli.traffic import LEVEL
 from app.cli.train import start, watch
 from app.cli.verdict import put_verdict
 from app.format import percent
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 NAME = "mlflow-deployment"
 MODELS = {"a": {"alpha": "0.5", "l1_ratio": "0.5"}, "b": {"alpha": "0.75", "l1_ratio": "0.2"}}
 SPLIT = "80/20"
+LEVEL = 0.999
+"""Of the band that the observed split should be in: by chance alone one demo in a thousand is outside."""
 ROWS_PER_S = 60.0
 """Slow enough that Prometheus sees the replay under way: a burst between two scrapes leaves no rate on the charts."""
 
@@ -134,7 +135,7 @@ def _put_split(done: Replay) -> None:
         n, band = sent.get(name, 0), share_band(total, share, LEVEL)
         verdict = "as asked" if band.holds(n) else "NOT as asked"
         rows.append((name, percent(share), percent(n / total if total else None), f"{n:,}", _range(band), verdict))
-    put_table(("predictor", "asked", "observed", "n", f"{LEVEL:.0%} of the time", ""), rows, right=(1, 2, 3))
+    put_table(("predictor", "asked", "observed", "n", f"{LEVEL:.1%} of the time", ""), rows, right=(1, 2, 3))
 
 
 def _range(band: ShareBand) -> str:

@@ -54,7 +54,7 @@ def test_monitor_refreshes_without_a_jump(visitor: Visitor, decant: System, ab_t
         rate=60,
     )
     replay = decant.services.replays.submit(spec, who="ann")  # so that every refresh brings other numbers
-    visitor.open("monitor", window="5m")
+    visitor.open("monitor", window="1h")  # in which no change grows too old to be listed meanwhile
     expect(visitor.page.locator(".decant-chart .legendtext").first).to_be_visible()
     visitor.see("Read at")
 
