@@ -53,19 +53,27 @@ def verdict(context: click.Context, name: str, namespace: str, test_id: int | No
 def report(name: str, output: str, namespace: str, test_id: int | None) -> None:
     """Write the report of a test: one HTML file with its charts, to be mailed or printed.
 
+    A file that ends in .csv or .parquet gets the table of the verdict instead, a line per metric.
+
     \b
-    Example: python -m app report wine -o wine.html
+    Examples:
+      python -m app report wine -o wine.html
+      python -m app report wine -o wine.csv
     """
+    from services.evidence.export import ExportForm
+    from services.verdict.export import verdict_as
     from services.verdict.report import render_report
 
     namespace, name = deployment_key(name, namespace)
     found = services().verdicts.assess(namespace, name, test_id)
-    text = render_report(found)
+    form = Path(output).suffix.removeprefix(".").lower()
+    tabular = form in tuple(ExportForm)
+    content = verdict_as(ExportForm(form), found) if tabular else render_report(found).encode()
     if output == "-":
-        click.echo(text, nl=False)
+        click.echo(content, nl=False)
         return
     try:
-        Path(output).write_text(text, encoding="utf-8")
+        Path(output).write_bytes(content)
     except OSError as error:
         raise InvalidInput(f"{output} cannot be written: {error.strerror}.") from error
     say(f"{found.call.value}: the report of test {found.test.id} is in {output}")

@@ -14,6 +14,7 @@ from app.wiring import services
 from services.evidence.export import ExportForm
 from services.evidence.store import EvidenceStore
 from services.verdict import words
+from services.verdict.export import verdict_as
 from services.verdict.model import Assessment, Interval, Strand
 from services.verdict.report import render_report
 from services.verdict.rule import Source
@@ -74,6 +75,15 @@ def draw_downloads(assessment: Assessment, *, key: str) -> None:
                 on_click="ignore",
                 key=f"outcomes-{form}-{key}",
             )
+        st.download_button(
+            "Verdict (CSV)",
+            partial(verdict_as, ExportForm.CSV, assessment),
+            file_name=f"decant-{test.deployment}-test-{test.id}-verdict.csv",
+            mime="text/csv",
+            icon=":material/table_view:",
+            on_click="ignore",
+            key=f"verdict-csv-{key}",
+        )
 
 
 def _outcomes(store: EvidenceStore, form: ExportForm, test_id: int) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
@@ -154,3 +155,19 @@ def test_end_and_show(invoke: Invoke, verdicts: ExampleVerdicts):
     assert [line.split()[:2] for line in shown.splitlines()[1:3]] == [["2", "ended"], ["1", "ended"]]
     data = json.loads(invoke("test", "show", "wine", "--json").stdout)
     assert [entry["why"] for entry in data] == ["second", "first"]
+
+
+@pytest.mark.parametrize(("ending", "read"), [("csv", pd.read_csv), ("parquet", pd.read_parquet)])
+def test_the_table_of_a_verdict_as_a_file(
+    invoke: Invoke, tmp_path: Path, ending: str, read: Callable[..., pd.DataFrame]
+):
+    path = tmp_path / f"wine.{ending}"
+    assert invoke("report", "ship", "-o", str(path)).exit_code == 0
+    frame, example = read(path), EXAMPLES["ship"]()
+    assert frame["metric"].tolist() == [row.key for row in example.table]
+    assert set(frame["call"]) == {"Ship B"}
+    first = example.table[0]
+    assert first.difference is not None
+    assert frame.loc[0, ["a", "n_a", "low", "high"]].tolist() == pytest.approx(
+        [first.a.value, first.a.n, first.difference.low, first.difference.high]
+    )
