@@ -103,7 +103,11 @@ def _reward(kind: str, scale: float) -> Reward | None:
 
 
 def _count_lines(file: str) -> int:
-    with Path(file).open("rb") as lines:  # whether it is text is for its reader to say
+    from services.truths.files import open_truths
+
+    with open_truths(Path(file)):  # says in words why a file cannot be opened; whether it is text is for its reader
+        pass
+    with Path(file).open("rb") as lines:
         return max(0, sum(block.count(b"\n") for block in iter(lambda: lines.read(1 << 20), b"")) - 1)
 
 
