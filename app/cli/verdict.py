@@ -56,9 +56,8 @@ def report(name: str, output: str, namespace: str, test_id: int | None) -> None:
     A file that ends in .csv or .parquet gets the table of the verdict instead, a line per metric.
 
     \b
-    Examples:
-      python -m app report wine -o wine.html
-      python -m app report wine -o wine.csv
+    Example: python -m app report wine -o wine.html
+    Example: python -m app report wine -o wine.csv
     """
     from services.evidence.export import ExportForm
     from services.verdict.export import verdict_as

@@ -64,6 +64,15 @@ def draw_downloads(assessment: Assessment, *, key: str) -> None:
             on_click="ignore",
             key=f"report-{key}",
         )
+        st.download_button(
+            "Verdict (CSV)",
+            partial(verdict_as, ExportForm.CSV, assessment),
+            file_name=f"decant-{test.deployment}-test-{test.id}-verdict.csv",
+            mime="text/csv",
+            icon=":material/table_view:",
+            on_click="ignore",
+            key=f"verdict-csv-{key}",
+        )
         store = services().store  # asked for here: the download is made in a thread of its own
         for form in ExportForm:
             st.download_button(
@@ -75,15 +84,6 @@ def draw_downloads(assessment: Assessment, *, key: str) -> None:
                 on_click="ignore",
                 key=f"outcomes-{form}-{key}",
             )
-        st.download_button(
-            "Verdict (CSV)",
-            partial(verdict_as, ExportForm.CSV, assessment),
-            file_name=f"decant-{test.deployment}-test-{test.id}-verdict.csv",
-            mime="text/csv",
-            icon=":material/table_view:",
-            on_click="ignore",
-            key=f"verdict-csv-{key}",
-        )
 
 
 def _outcomes(store: EvidenceStore, form: ExportForm, test_id: int) -> bytes:

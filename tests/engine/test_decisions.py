@@ -50,10 +50,10 @@ def trained(system: System) -> Iterator[Trained]:
     rows = wine_frame().drop(columns=TARGET).head(20)
     runs, models = {}, {}
     with tracking_at(system.settings.tracking_uri):
-        mlflow.set_experiment("decisions")
+        experiment = mlflow.create_experiment("decisions")
         for arm, answer in (("a", A), ("b", B)):
             fitted = DummyRegressor(strategy="constant", constant=answer).fit(rows, [answer] * len(rows))
-            with mlflow.start_run(run_name=f"always-{answer:g}") as run:
+            with mlflow.start_run(experiment_id=experiment, run_name=f"always-{answer:g}") as run:
                 signature = infer_signature(rows, fitted.predict(rows))
                 made = mlflow.sklearn.log_model(
                     fitted, name="model", signature=signature, pip_requirements=["scikit-learn"]

@@ -93,9 +93,8 @@ def tracking(tmp_path: Path):
 
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     with tracking_at(uri):
-        mlflow.create_experiment("e", artifact_location=(tmp_path / "artifacts").as_uri())
-        mlflow.set_experiment("e")
-        with mlflow.start_run() as run:
+        experiment = mlflow.create_experiment("e", artifact_location=(tmp_path / "artifacts").as_uri())
+        with mlflow.start_run(experiment_id=experiment) as run:
             mlflow.log_artifacts(str(models.elastic_net(tmp_path, "old")), "model")
         source = f"runs:/{run.info.run_id}/model"
         version = mlflow.MlflowClient().create_model_version(
