@@ -28,7 +28,7 @@ from services.tracking.models import ModelCatalogue
 from services.tracking.runs import RunCatalogue
 from services.traffic.client import PredictionClient
 from services.traffic.replay import ReplaySpec
-from services.verdict.assessing import Sources
+from services.verdict.reading import Sources
 from services.verdict.service import Verdicts
 
 

@@ -10,8 +10,9 @@ from services.errors import Conflict, DecantError, InvalidInput, NotFound
 from services.evidence.tests_table import ABTestRecord
 from services.operations import DECIDED, NOTHING, read_split
 from services.traffic.rewards import Reward
-from services.verdict.assessing import Assessing, Sources
+from services.verdict.assessing import Assessing
 from services.verdict.model import Assessment
+from services.verdict.reading import Sources
 from services.verdict.rule import ABTest, Rule
 
 MOST_CHANGES = 1000

@@ -24,7 +24,7 @@ from services.factory import Services, build_services
 from services.health import HealthChecks
 from services.operations import Operations
 from services.settings import ROOT, Settings
-from services.verdict.assessing import Sources
+from services.verdict.reading import Sources
 from services.verdict.service import Verdicts
 from tests.support.memory_engine import MemoryEngine
 from tests.support.runs import Seeded, seed

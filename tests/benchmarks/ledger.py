@@ -23,7 +23,7 @@ from services.tracking.models import ModelCatalogue
 from services.tracking.runs import RunCatalogue
 from services.traffic.rewards import Reward, RewardKind
 from services.truths.attaching import CHUNK
-from services.verdict.assessing import Sources
+from services.verdict.reading import Sources
 from services.verdict.rule import Rule
 from services.verdict.service import Verdicts
 from tests.benchmarks.report import Line

@@ -26,11 +26,11 @@ from services.tracking.row_split import RowSplit
 from services.tracking.runs import RunCatalogue
 from services.traffic.datasets import load_dataset
 from services.traffic.rewards import Reward, RewardKind
-from services.verdict.assessing import Sources
 from services.verdict.decide import decide
 from services.verdict.ledger_side import ArmSums, PairedSide, together
 from services.verdict.model import Call, Light
 from services.verdict.paired import paired_strand
+from services.verdict.reading import Sources
 from services.verdict.rows import MOST_PAIRS, by_training, replay_rows
 from services.verdict.rule import ABTest, Rule
 from services.verdict.service import Verdicts

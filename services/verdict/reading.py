@@ -1,0 +1,187 @@
+"""Everything that an assessment reads, each source once: the ledger, the history, the counters, the models.
+
+Each source may be missing: what cannot be read comes back as nothing, with the reason where somebody will ask for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.deployments.engine import Engine
+from services.deployments.manifest import from_yaml
+from services.domain import Change, Split
+from services.errors import DecantError
+from services.evidence.blocks import Block, PairBlock
+from services.evidence.replay_table import ReplayRecord
+from services.evidence.store import EvidenceStore
+from services.metrics.history import CounterHistory
+from services.metrics.prometheus import MetricsReader
+from services.operations import NOTHING, read_split
+from services.settings import Settings
+from services.stats import gates
+from services.tracking.models import ModelCatalogue
+from services.tracking.row_split import RowSplit
+from services.tracking.runs import RunCatalogue
+from services.traffic.rewards import Reward
+from services.verdict import checks
+from services.verdict.ledger_side import ArmSums, LiveSide, PairedSide, one_arm_times
+from services.verdict.live import GUARD_SCRAPES, LiveIntervals, live_intervals, split_history
+from services.verdict.memory import Memory
+from services.verdict.model import Disagreement
+from services.verdict.rows import ReplayRows, replay_rows
+from services.verdict.rule import ABTest
+from services.verdict.traffic import bound_of
+
+MOST_REPLAYS = 1000
+MOST_CHANGES = 1000
+MOST_SEARCHED = 50_000
+SHOWN_DISAGREEMENTS = 10
+STILL_S = 30.0
+"""Outcomes younger than this show how fast a replay goes; older ones that it stands."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What an assessment asks."""
+
+    store: EvidenceStore
+    engine: Engine
+    metrics: MetricsReader
+    models: ModelCatalogue
+    runs: RunCatalogue
+    settings: Settings
+    memory: Memory = field(default_factory=Memory)
+
+
+class Reading:
+    """What the sources hold of one test, up to `now`. Raises Unavailable without the evidence store."""
+
+    def __init__(self, sources: Sources, test: ABTest) -> None:
+        self._sources, self._store, self._test, self._rule = sources, sources.store, test, test.rule
+        self._where = (test.namespace, test.deployment)
+        self.now = datetime.now(UTC)
+        self.until = test.ended_at or self.now
+
+    # -- the ledger ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def blocks(self) -> Sequence[Block]:
+        return self._store.ledger.blocks(*self._where, since=self._test.started_at, until=self._test.ended_at)
+
+    @cached_property
+    def pair_blocks(self) -> Sequence[PairBlock]:
+        return self._store.ledger.pair_blocks(*self._where, since=self._test.started_at, until=self._test.ended_at)
+
+    @cached_property
+    def replays(self) -> list[ReplayRecord]:
+        """The replays of the test that were made under its reward."""
+        began = self._test.started_at
+        return [r for r in self._every_replay if began <= r.created_at <= self.until and self._is_ours(r)]
+
+    @cached_property
+    def _every_replay(self) -> list[ReplayRecord]:
+        return self._store.replays.recent(*self._where, MOST_REPLAYS)
+
+    def _is_ours(self, record: ReplayRecord) -> bool:
+        """Whether a replay was made under the reward of the test."""
+        stored = record.spec.get("reward")
+        return stored is not None and Reward.from_json(stored) == self._rule.reward
+
+    @cached_property
+    def changes(self) -> list[Change]:
+        """Everything anybody changed while the test ran, oldest first."""
+        found = self._store.changes(*self._where, since=self._test.started_at, limit=MOST_CHANGES)[::-1]
+        return [change for change in found if self._test.started_at <= change.at <= self.until]
+
+    def top_rewards(self, arm: str, sums: ArmSums, replays: Sequence[int]) -> NDArray[np.float64]:
+        """The largest rewards of an arm in these replays; none where the reward is bounded or they would have to be
+        sought among too many."""
+        if bound_of(self._rule.reward) is not None or sums.reward.n > MOST_SEARCHED:
+            return np.array([])
+        limit = int(sums.reward.n * gates.HILL_TOP) + 1
+        found = [self._store.ledger.top_rewards(*self._where, arm, limit=limit, replay=number) for number in replays]
+        return np.sort(np.concatenate(found))[::-1][:limit] if found else np.array([])
+
+    def rows(self, paired: PairedSide) -> list[ReplayRows]:
+        return replay_rows(self._store.ledger, paired.replays, paired.pairs)
+
+    def disagreements(self, paired: PairedSide) -> tuple[Disagreement, ...]:
+        """The rows on which the predictions are furthest apart."""
+        numbers = [record.id for record in paired.replays]
+        if not numbers:
+            return ()
+        return tuple(
+            Disagreement(p.replay, p.row, p.truth, p.prediction_a, p.prediction_b, p.reward_a, p.reward_b)
+            for p in self._store.ledger.largest_disagreements(numbers, SHOWN_DISAGREEMENTS)
+        )
+
+    def pace(self, paired: PairedSide) -> float | None:
+        """Pairs per second of the replay that runs, None when none does."""
+        newest = paired.blocks[-8:]
+        if not newest or self.now - newest[-1].last_at > timedelta(seconds=STILL_S):
+            return None
+        span_s = (newest[-1].last_at - newest[0].first_at).total_seconds()
+        return sum(block.n for block in newest) / span_s if span_s > 0 else None
+
+    # -- the counters ----------------------------------------------------------------------------------------------
+
+    def history(self, side: LiveSide) -> tuple[CounterHistory | None, str]:
+        """The counters of the test's time, or why they cannot speak for it."""
+        if not self._rule.reward.counted:
+            return None, "The reward can be negative, so no counter holds it."
+        active = {block.replay for block in self.blocks if not block.paired}
+        if any(r.id in active and not self._is_ours(r) for r in self._every_replay):
+            return None, "A replay of this time used another reward, which the counters have mixed in."
+        if side.left_out:
+            return None, "Rows were sent through the split more than once, which the counters cannot tell."
+        try:
+            return self._sources.metrics.history(*self._where, self._test.started_at, self.until), ""
+        except DecantError as error:
+            return None, error.sentence
+
+    def intervals(self, history: CounterHistory) -> LiveIntervals:
+        """The growth of the counters in the intervals that one split was in force in."""
+        moves = [(c.at, _split_of(c.before), _split_of(c.after)) for c in self.changes]
+        known = [(at, before, after) for at, before, after in moves if before is not None or after is not None]
+        now = Split(())
+        if not known:
+            try:
+                now = self._sources.engine.get(*self._where).requested
+            except DecantError:
+                known = []
+        rule, guard_s = self._rule, GUARD_SCRAPES * self._sources.settings.scrape_interval_s
+        blind = one_arm_times(self.blocks)
+        return live_intervals(history, split_history(known, now), rule.champion, rule.challenger, guard_s, blind)
+
+    # -- the models ------------------------------------------------------------------------------------------------
+
+    def surroundings(self, uri: str) -> checks.Surroundings:
+        """What a model was logged with. Raises what the catalogue raises."""
+        ref = self._sources.models.resolve(uri)
+        columns = tuple((column.name, str(column.type)) for column in ref.signature.columns) or None
+        return checks.Surroundings(ref.provenance.label, ref.python_version, tuple(ref.requirements), columns)
+
+    def row_splits(self) -> list[RowSplit | None]:
+        """Which rows the two models were trained on, as far as their runs say."""
+        found: list[RowSplit | None] = []
+        for uri in (self._test.model_a, self._test.model_b):
+            try:
+                run_id = self._sources.models.resolve(uri).provenance.run_id
+                found.append(self._sources.runs.row_split(run_id) if run_id else None)
+            except DecantError:
+                found.append(None)
+        return found
+
+
+def _split_of(text: str) -> Split | None:
+    """The split that a text of the history stands for; None for a deployment that was not there."""
+    if text == NOTHING:
+        return None
+    split = read_split(text)
+    return split if split is not None else from_yaml(text).split
