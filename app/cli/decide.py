@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from app.cli.options import deployment_key, json_option, namespace_option, note, services
+from app.cli.options import F, deployment_key, json_option, namespace_option, note, services
 from app.cli.output import put_json, put_table, say
-from services.errors import NotFound
 
 if TYPE_CHECKING:
     from services.decisions.model import Decision, Kind
@@ -25,6 +24,9 @@ reason_option = click.option("--reason", required=True, help="Why; kept in the h
 override_option = click.option(
     "--override", is_flag=True, help="Decide against red checks or the verdict; what was overridden is recorded."
 )
+decision_option = click.option(
+    "--decision", type=int, metavar="ID", help="The one that is meant; the newest without it."
+)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 wait_option = click.option(
     "--wait",
@@ -36,37 +38,37 @@ wait_option = click.option(
 )
 
 
+def options(*those: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Name, namespace and reason, then `those`, then --json: in the order in which help shows them."""
+
+    def wrap(command: F) -> F:
+        made: Any = command
+        for option in reversed((click.argument("name"), namespace_option, reason_option, *those, json_option)):
+            made = option(made)
+        return cast(F, made)
+
+    return wrap
+
+
 @click.command()
-@click.argument("name")
-@namespace_option
-@reason_option
-@override_option
-@dry_run_option
-@wait_option
-@json_option
-def promote(name: str, namespace: str, reason: str, override: bool, dry_run: bool, wait_s: int, as_json: bool) -> None:
+@options(override_option, dry_run_option, wait_option)
+def promote(**asked: Any) -> None:
     """Promote B: it gets all traffic and becomes the champion, here and in MLflow; the test ends.
 
     \b
     Example: python -m app promote wine --reason "better on every replay"
     JSON: {"id", "kind", "state", "winner", "loser", "champion", "verdict", "summary", "overridden", "gaps",
-           "waiting", "who", "why", "at", "test", "undone_who", "undone_why", "steps", ...}
+           "waiting", "who", "why", "at", "test", "undone_who", "undone_why", "steps", "did", ...}
           with --dry-run {"changes": [sentence]}
     """
     from services.decisions.model import Kind
 
-    _decide(Kind.PROMOTE, name, namespace, reason, override, dry_run, wait_s, as_json)
+    _decide(Kind.PROMOTE, **asked)
 
 
 @click.command()
-@click.argument("name")
-@namespace_option
-@reason_option
-@override_option
-@dry_run_option
-@wait_option
-@json_option
-def keep(name: str, namespace: str, reason: str, override: bool, dry_run: bool, wait_s: int, as_json: bool) -> None:
+@options(override_option, dry_run_option, wait_option)
+def keep(**asked: Any) -> None:
     """Keep A: it gets all traffic and stays the champion, here and in MLflow; B and the test end.
 
     \b
@@ -75,16 +77,12 @@ def keep(name: str, namespace: str, reason: str, override: bool, dry_run: bool, 
     """
     from services.decisions.model import Kind
 
-    _decide(Kind.KEEP, name, namespace, reason, override, dry_run, wait_s, as_json)
+    _decide(Kind.KEEP, **asked)
 
 
 @click.command("end-test")
-@click.argument("name")
-@namespace_option
-@reason_option
-@dry_run_option
-@json_option
-def end_test(name: str, namespace: str, reason: str, dry_run: bool, as_json: bool) -> None:
+@options(dry_run_option)
+def end_test(**asked: Any) -> None:
     """End the test without a winner: deployment and aliases stay as they are, and the evidence is kept.
 
     \b
@@ -93,25 +91,31 @@ def end_test(name: str, namespace: str, reason: str, dry_run: bool, as_json: boo
     """
     from services.decisions.model import Kind
 
-    _decide(Kind.END, name, namespace, reason, False, dry_run, DEFAULT_WAIT_S, as_json)
+    _decide(Kind.END, override=False, wait_s=DEFAULT_WAIT_S, **asked)
 
 
 @click.command("undo-decision")
-@click.argument("name")
-@namespace_option
-@reason_option
-@wait_option
-@json_option
-def undo_decision(name: str, namespace: str, reason: str, wait_s: int, as_json: bool) -> None:
+@options(
+    click.option("--decision", type=int, metavar="ID", help="Which is meant; the newest without it."),
+    wait_option,
+)
+def undo_decision(name: str, namespace: str, reason: str, decision: int | None, wait_s: int, as_json: bool) -> None:
     """Take back the newest decision: deployment and aliases as before, tags and artifacts marked as undone.
 
+    With --decision nothing is taken back if that is not the newest that stands (exit code 4).
+
     \b
-    Example: python -m app undo-decision wine --reason "complaints from the cellar"
+    Example: python -m app undo-decision wine --decision 3 --reason "complaints from the cellar"
     JSON: as `promote`
     """
     built = services()
     namespace, name = deployment_key(name, namespace)
-    undone = built.decisions.undo(namespace, name, note=note(built, reason), tell=_tell(undoing=True))
+    made = built.decisions
+    meant = made.standing(namespace, name) if decision is None else made.get(decision, (namespace, name))
+    if meant is not None:
+        say(f"To be taken back: {_named(meant)}")
+    number = meant.id if meant is not None else None
+    undone = made.undo(namespace, name, note=note(built, reason), decision=number, tell=_tell(undoing=True))
     _show(_finish(built, undone, wait_s), as_json)
 
 
@@ -129,12 +133,12 @@ def decisions(name: str, namespace: str, limit: int, report: int | None, as_json
              python -m app decisions wine --report 3 > report.html
     JSON: [as `promote`]
     """
+    from services.decisions import words
+
     built = services()
     namespace, name = deployment_key(name, namespace)
     if report is not None:
-        decision = built.decisions.get(report)
-        if (decision.namespace, decision.deployment) != (namespace, name):
-            raise NotFound(f"decision on {namespace}/{name}", str(report))
+        built.decisions.get(report, (namespace, name))
         click.echo(built.decisions.report(report))
         return
     built.decisions.settle(namespace, name)
@@ -142,57 +146,41 @@ def decisions(name: str, namespace: str, limit: int, report: int | None, as_json
     if as_json:
         put_json(found)
         return
-    put_table(
-        ("id", "when", "who", "decided", "winner", "state", "evidence", "why"),
-        [(d.id, f"{d.at:%Y-%m-%d %H:%M:%S}", d.who, d.kind, d.winner or "-", d.state, d.summary, d.why) for d in found],
-    )
+    put_table(words.COLUMNS, [words.line(d, f"{d.at:%Y-%m-%d %H:%M:%S}") for d in found])
     for decision in found:
-        if decision.waiting:
-            say(f"Decision {decision.id}: {decision.waiting}")
+        for remark in words.remarks(decision):
+            say(f"Decision {decision.id}: {remark}")
 
 
 def _decide(
-    kind: Kind, name: str, namespace: str, reason: str, override: bool, dry_run: bool, wait_s: int, as_json: bool
+    kind: Kind, *, name: str, namespace: str, reason: str, override: bool, dry_run: bool, wait_s: int, as_json: bool
 ) -> None:
     built = services()
     namespace, name = deployment_key(name, namespace)
-    assessment = built.verdicts.assess(namespace, name)
-    say(f"Test {assessment.test.id}: {assessment.headline}")
     if dry_run:
-        changes = built.decisions.preview(kind, assessment)
+        found = built.verdicts.assess(namespace, name)
+        say(f"Test {found.test.id}: {found.headline}")
+        changes = built.decisions.preview(kind, found)
         if as_json:
             put_json({"changes": changes})
         else:
             click.echo("\n".join(changes))
         return
     made = built.decisions.decide(
-        kind, assessment, note=note(built, reason), override=override, tell=_tell(undoing=False)
+        kind, namespace, name, note=note(built, reason), override=override, tell=_tell(undoing=False)
     )
+    say(f"Decided on: {made.summary}")
     _show(_finish(built, made, wait_s), as_json)
 
 
-def _tell(*, undoing: bool) -> Callable[[str], None]:
-    """Says how far it is, a line for each step."""
-    words = {
-        "deployment": "Traffic goes to the winner.",
-        "version": "The winner's version in MLflow's registry.",
-        "alias": "The alias champion.",
-        "test": "The test ends.",
-        "version tags": "Tags on the versions.",
-        "run tags": "Tags on the runs.",
-        "artifacts": "decision.json and the report.",
-        "takeover": "The champion's arm takes over.",
-        "undo deployment": "The deployment as it was.",
-        "undo alias": "The alias as it was.",
-        "undo version tags": "Tags on the versions say so.",
-        "undo run tags": "Tags on the runs say so.",
-        "undo artifacts": "undone.json.",
-    }
+def _tell(*, undoing: bool) -> Callable[[str, str], None]:
+    """Says how far it is, a line for each step that has something to do."""
 
-    def tell(step: str) -> None:
+    def tell(step: str, said: str) -> None:
         if step == "undo deployment" and not undoing:
             say("A part refused; everything is taken back:")
-        say(f"  {words.get(step, step)}")
+        if said:
+            say(f"  {said}")
 
     return tell
 
@@ -212,17 +200,28 @@ def _finish(built: Services, decision: Decision, wait_s: int) -> Decision:
 
 
 def _show(decision: Decision, as_json: bool) -> None:
+    from services.decisions import words
+
     if as_json:
         put_json(decision)
     for gap in decision.gaps:
         say(f"Note: {gap}")
-    key = f"{decision.namespace}/{decision.deployment}"
     if not decision.finished:
-        say(f"Decision {decision.id} on {key} is not finished and goes on by itself. {decision.waiting}")
+        say(f"{_named(decision)} is not finished and goes on by itself. {decision.waiting}")
         click.get_current_context().exit(UNFINISHED)
     elif decision.undone_who:
-        say(f"Decision {decision.id} on {key} ({decision.kind}) is taken back.")
+        say(f"{_named(decision)} is taken back.")
     else:
-        said = f"{decision.winner} is the champion" if decision.winner else "the test ended without a winner"
+        said = words.outcome(decision.kind, decision.winner)
         said += f", in MLflow {decision.champion}" if decision.champion else ""
-        say(f"Decision {decision.id} on {key}: {said}. `python -m app undo-decision {decision.deployment}` undoes it.")
+        key = f"{decision.namespace}/{decision.deployment}"
+        undo = f"python -m app undo-decision {key} --decision {decision.id}"
+        say(f"Decision {decision.id} on {key}: {said}. `{undo}` undoes it.")
+
+
+def _named(decision: Decision) -> str:
+    """`Decision 3 on seldon/wine (b is promoted, by ann)`."""
+    from services.decisions import words
+
+    said = words.outcome(decision.kind, decision.winner)
+    return f"Decision {decision.id} on {decision.namespace}/{decision.deployment} ({said}, by {decision.who})"

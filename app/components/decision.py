@@ -10,8 +10,10 @@ import streamlit as st
 from app import format as fmt
 from app import reads, state
 from app.components.decision_dialog import ask_to_decide, ask_to_undo
+from app.components.decision_list import draw_decisions
 from app.guard import escape, guarded
 from app.wiring import services
+from services.decisions import words as decision_words
 from services.decisions.model import Decision, Kind, State
 from services.verdict import words
 from services.verdict.model import Assessment, Call
@@ -42,6 +44,7 @@ def draw_decision(assessment: Assessment) -> None:
         _draw_made(decision, assessment)
     if test.running:
         _draw_buttons(assessment)
+    draw_decisions(_decisions(test.namespace, test.deployment), state.zone(), key=f"decisions-{test.id}")
 
 
 def _draw_buttons(assessment: Assessment) -> None:
@@ -70,20 +73,18 @@ def _watch(decision_id: int, assessment: Assessment) -> None:
 def _draw_made(decision: Decision, assessment: Assessment) -> None:
     with st.container(border=True):
         st.markdown(headline(decision, assessment))
+        if decision.did:
+            st.caption("  \n".join(f":material/check: {escape(said)}" for said in decision.did))
         if decision.waiting:
             st.info(escape(f"Not finished yet; it goes on by itself. {decision.waiting}"), icon=":material/sync:")
         for gap in decision.gaps:
             st.caption(f":material/info: {escape(gap)}")
-        _draw_ways_on(decision)
+        _draw_ways_on(decision, assessment)
 
 
 def headline(decision: Decision, assessment: Assessment) -> str:
     """What was decided, by whom, when, why and on what, in Markdown. Pure."""
-    names = words.arm_names(assessment.test.rule)
-    what = {Kind.PROMOTE: f"{names.b} is promoted", Kind.KEEP: f"{names.a} stays", Kind.END: "Ended without a winner"}
-    zone = state.zone()
-    said = f"**Decision {decision.id}: {escape(what[decision.kind])}** by {escape(decision.who)}"
-    said += f", {fmt.clock(decision.at, zone)}: {escape(decision.why)}  \n:gray[{escape(decision.summary)}]"
+    said = f"{titled(decision, assessment)}  \n:gray[{escape(decision.summary)}]"
     if decision.champion and decision.state in (State.DOING, State.DONE):
         said += f"  \nIn MLflow the champion is {escape(decision.champion)}."
     if decision.overridden:
@@ -94,13 +95,21 @@ def headline(decision: Decision, assessment: Assessment) -> str:
     return said
 
 
-def _draw_ways_on(decision: Decision) -> None:
+def titled(decision: Decision, assessment: Assessment) -> str:
+    """`Decision 3: B is promoted by ann, 12:03: fewer bad bottles`, in Markdown. Pure."""
+    names = words.arm_names(assessment.test.rule)
+    what = decision_words.outcome(decision.kind, names.b if decision.kind is Kind.PROMOTE else names.a)
+    when = fmt.clock(decision.at, state.zone())
+    return f"**Decision {decision.id}: {escape(what)}** by {escape(decision.who)}, {when}: {escape(decision.why)}"
+
+
+def _draw_ways_on(decision: Decision, assessment: Assessment) -> None:
     found = _decisions(decision.namespace, decision.deployment)
     standing = next((d for d in found if d.state is not State.UNDONE), None)
     revocable = standing is not None and standing.id == decision.id and decision.state is not State.UNDOING
     with st.container(horizontal=True, vertical_alignment="center"):
         if revocable and st.button("Undo this decision …", icon=":material/undo:", key=f"decision-undo-{decision.id}"):
-            ask_to_undo(decision)
+            ask_to_undo(decision, titled(decision, assessment))
         st.download_button(
             "Report",
             data=lambda: services().decisions.report(decision.id),

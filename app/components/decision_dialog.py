@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import streamlit as st
 
@@ -10,7 +11,9 @@ from app import format as fmt
 from app import reads
 from app.guard import boundary, escape, show_error
 from app.wiring import note, services
+from services.decisions.carrier import Tell
 from services.decisions.evidence import primary
+from services.decisions.fresh import VerdictChanged
 from services.decisions.model import Decision, Kind, obstacles
 from services.errors import DecantError
 from services.verdict import words
@@ -19,42 +22,75 @@ from services.verdict.model import Assessment, Light
 TITLES = {Kind.PROMOTE: "Promote {b}?", Kind.KEEP: "Keep {a}?", Kind.END: "End the test without a winner?"}
 CONFIRM = {Kind.PROMOTE: "Promote {b}", Kind.KEEP: "Keep {a}", Kind.END: "End the test"}
 MAX_REASON = 500
+REASON, OVERRIDE, CONFIRMED = "decision-reason", "decision-override", "decision-confirm"
 
 
 def ask_to_decide(kind: Kind, assessment: Assessment) -> None:
-    """Open the dialog. What it shows is what will be decided on, however long it stays open."""
+    """Open the dialog on this evidence: it stays what the dialog shows, until the decision is refused for a newer."""
     names = words.arm_names(assessment.test.rule)
     body: Callable[..., None] = st.dialog(TITLES[kind].format(a=names.a, b=names.b), width="large")(_decide)
-    st.session_state.pop(_preview_key(kind, assessment), None)
+    for key in (_preview_key(kind, assessment), _newer_key(assessment)):
+        st.session_state.pop(key, None)
     body(kind, assessment)
 
 
-def _decide(kind: Kind, assessment: Assessment) -> None:
-    names = words.arm_names(assessment.test.rule)
-    against = obstacles(kind, assessment)
-    _draw_evidence(assessment, against)
+def _decide(kind: Kind, opened: Assessment) -> None:
+    seen: Assessment = st.session_state.get(_newer_key(opened), opened)
+    if st.session_state.get(CONFIRMED):  # before anything is drawn: what is drawn may be other evidence by then
+        seen = _confirmed(kind, seen)
+    against = obstacles(kind, seen)
+    _draw_evidence(seen, against)
     override = False
     if against:
         st.error(against_words(against), icon=":material/block:")
         override = st.checkbox(
-            "Decide against this on purpose; what was overridden is recorded with the decision", key="decision-override"
+            "Decide against this on purpose; what was overridden is recorded with the decision", key=OVERRIDE
         )
-    changes = _changes(kind, assessment)
+    changes = _changes(kind, seen)
     if changes:
         st.markdown("**What changes**\n" + "\n".join(f"- {escape(line)}" for line in changes))
-    why = st.text_area(
-        "Reason", placeholder="why, for the history and for MLflow", max_chars=MAX_REASON, key="decision-reason"
-    )
+    st.text_area("Reason", placeholder="why, for the history and for MLflow", max_chars=MAX_REASON, key=REASON)
+    names = words.arm_names(seen.test.rule)
     ready = changes is not None and (override or not against)
-    label = CONFIRM[kind].format(a=names.a, b=names.b)
-    if st.button(label, type="primary", disabled=not ready, key="decision-confirm"):
-        if not why.strip():
-            st.warning("Say in a sentence why: it is kept with the decision.", icon=":material/edit:")
-            return
-        with boundary("The decision"), st.spinner("Deciding …"):
-            services().decisions.decide(kind, assessment, note=note(why), override=override)
+    st.button(CONFIRM[kind].format(a=names.a, b=names.b), type="primary", disabled=not ready, key=CONFIRMED)
+
+
+def _confirmed(kind: Kind, seen: Assessment) -> Assessment:
+    """Decide, and close the dialog; if that is not possible say why and return the evidence to go on with."""
+    why = str(st.session_state.get(REASON, ""))
+    if not why.strip():
+        st.warning("Say in a sentence why: it is kept with the decision.", icon=":material/edit:")
+        return seen
+    where = (seen.test.namespace, seen.test.deployment)
+    override = bool(st.session_state.get(OVERRIDE))
+    with boundary("The decision"):
+        try:
+            with _telling("Deciding …") as tell:
+                services().decisions.decide(kind, *where, note=note(why), seen=seen, override=override, tell=tell)
+        except VerdictChanged as error:
+            st.session_state[_newer_key(seen)] = seen = error.now
+            st.session_state[OVERRIDE] = False  # it was given against other evidence
             reads.forget()
-            st.rerun()
+            raise
+        reads.forget()
+        st.rerun()
+    return seen
+
+
+@contextmanager
+def _telling(label: str) -> Iterator[Tell]:
+    """A box that says each step as it is taken; it goes away when they are."""
+    place = st.empty()
+    try:
+        with place.status(label, expanded=True) as box:
+
+            def tell(_: str, said: str) -> None:
+                if said:
+                    box.markdown(f"- {escape(said)}")
+
+            yield tell
+    finally:
+        place.empty()
 
 
 def evidence_words(assessment: Assessment) -> str:
@@ -106,17 +142,27 @@ def _changes(kind: Kind, assessment: Assessment) -> tuple[str, ...] | None:
     return found
 
 
+def _newer_key(assessment: Assessment) -> str:
+    return f"decision-newer-{assessment.test.id}"
+
+
 def _preview_key(kind: Kind, assessment: Assessment) -> str:
     return f"decision-changes-{assessment.test.id}-{kind}"
 
 
-@st.dialog("Undo this decision?")
-def ask_to_undo(decision: Decision) -> None:
-    """Says what comes back, asks why, and takes the decision back."""
-    alias = " The alias in MLflow names what it named before;" if decision.winner else ""
+def ask_to_undo(decision: Decision, what: str) -> None:
+    """Open the dialog before this very decision is taken back; `what` says in Markdown what it was."""
+    body: Callable[..., None] = st.dialog(f"Undo decision {decision.id}?")(_undo)
+    body(decision, what)
+
+
+def _undo(decision: Decision, what: str) -> None:
+    where = (decision.namespace, decision.deployment)
+    alias = "The alias in MLflow names what it named before;" if decision.champion else "In MLflow,"
+    moved = "gets back the models and the split from before the decision" if decision.winner else "stays as it is"
     st.markdown(
-        f"The deployment **{decision.namespace}/{decision.deployment}** gets back the models and the split from before "
-        f"the decision.{alias} tags and artifacts say that it was undone. The test stays ended: a new one can begin."
+        f"{what}\n\nThe deployment **{'/'.join(where)}** {moved}. {alias} tags and artifacts say that it was undone. "
+        "The test stays ended: a new one can begin."
     )
     why = st.text_area(
         "Reason", placeholder="why, for the history and for MLflow", max_chars=MAX_REASON, key="decision-undo-reason"
@@ -125,7 +171,8 @@ def ask_to_undo(decision: Decision) -> None:
         if not why.strip():
             st.warning("Say in a sentence why: it is kept with the decision.", icon=":material/edit:")
             return
-        with boundary("The undo"), st.spinner("Taking it back …"):
-            services().decisions.undo(decision.namespace, decision.deployment, note=note(why))
+        with boundary("The undo"):
+            with _telling("Taking it back …") as tell:
+                services().decisions.undo(*where, note=note(why), decision=decision.id, tell=tell)
             reads.forget()
             st.rerun()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from services.decisions import backward, forward
+from services.decisions import backward, forward, words
 from services.decisions.model import State
 from services.decisions.plan import Plan, Progress
 from services.decisions.world import World
@@ -19,10 +19,11 @@ from services.evidence.decision_table import DecisionRecord, DecisionTable
 BY_ITSELF = "Decant"
 """Who takes a decision back when a part refuses a step."""
 
-Tell = Callable[[str], None]
+Tell = Callable[[str, str], None]
+"""Hears the key of each step before it is taken, and what it does in words (empty if it has nothing to do)."""
 
 
-def silent(_: str) -> None:
+def silent(_step: str, _said: str) -> None:
     """Tell nobody."""
 
 
@@ -76,10 +77,11 @@ class Carrier:
         plan = Plan.from_json(record.evidence)
         progress = Progress.from_json(record.steps)
         steps = forward.STEPS if record.state == State.DOING else backward.STEPS
+        said = words.steps(plan)
         for key, step in steps.items():
             if key in progress.done:
                 continue
-            tell(key)
+            tell(key, said[key])
             if key not in progress.begun:
                 progress.begun.append(key)
                 record = self.save(record, progress)
@@ -91,13 +93,13 @@ class Carrier:
             record = self.save(record, progress)
         return self.save(record, progress, State.DONE if record.state == State.DOING else State.UNDONE), False
 
-    def _wait(self, decision_id: int, words: str) -> DecisionRecord:
+    def _wait(self, decision_id: int, why: str) -> DecisionRecord:
         """Note what an unfinished decision waits for."""
         record = self._table.get(decision_id)
         progress = Progress.from_json(record.steps)
-        if progress.waiting == words:
+        if progress.waiting == why:
             return record
-        progress.waiting = words
+        progress.waiting = why
         return self.save(record, progress)
 
     def _turn_back(self, record: DecisionRecord, progress: Progress, error: DecantError) -> DecisionRecord:

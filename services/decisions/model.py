@@ -44,6 +44,7 @@ class Decision:
         waiting: what an unfinished decision waits for, in words.
         undone_who, undone_why: who took it back; empty while it stands.
         steps: keys of the steps that are done, in order.
+        did: what these steps did, a sentence each; those that had nothing to do are left out.
     """
 
     id: int
@@ -66,6 +67,7 @@ class Decision:
     undone_who: str = ""
     undone_why: str = ""
     steps: tuple[str, ...] = ()
+    did: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:

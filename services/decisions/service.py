@@ -21,9 +21,11 @@ from filelock import FileLock, Timeout
 
 from services.decisions import backward
 from services.decisions.carrier import Carrier, Tell, silent
+from services.decisions.fresh import Assess, check_unchanged
 from services.decisions.model import Decision, Kind, State, obstacles
 from services.decisions.plan import Plan, Progress
 from services.decisions.planning import consequences, make_plan
+from services.decisions.reading import decision_of
 from services.decisions.world import World, changed_by, text_of
 from services.deployments.engine import Engine
 from services.domain import ChangeNote
@@ -47,12 +49,14 @@ class Decisions:
     """Takes decisions and takes them back. Thread-safe, and safe beside other processes of the same state folder.
 
     Args:
+        assess: what the evidence says now; see `Verdicts.assess`.
         render: makes the report of an assessment: one HTML text.
     """
 
-    def __init__(self, table: DecisionTable, world: World, render: Callable[[Assessment], str]) -> None:
+    def __init__(self, table: DecisionTable, world: World, assess: Assess, render: Callable[[Assessment], str]) -> None:
         self._table = table
         self._world = world
+        self._assess = assess
         self._render = render
         self._carrier = Carrier(table, world)
 
@@ -61,66 +65,85 @@ class Decisions:
         return consequences(make_plan(self._world, assessment, kind))
 
     def decide(
-        self, kind: Kind, assessment: Assessment, *, note: ChangeNote, override: bool = False, tell: Tell = silent
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        note: ChangeNote,
+        seen: Assessment | None = None,
+        override: bool = False,
+        tell: Tell = silent,
     ) -> Decision:
-        """Decide the test of `assessment` on this evidence.
+        """Decide a test of the deployment on what the evidence says now, which is assessed anew and recorded.
 
-        Returns the decision: done, or on its way and waiting for what it says. `tell` hears the name of each step.
+        `seen` is what the person looked at: its test is decided, and only if the verdict is still the same. Without it
+        the running test is decided, whatever its verdict is by now. `tell` hears of each step.
+
+        Returns the decision: done, or on its way and waiting for what it says.
 
         Raises:
             InvalidInput: without a reason; if the test has ended; if the evidence does not carry the decision (see
                 `obstacles`) and it is not overridden.
             NotFound: if the deployment, an arm or the test is gone.
+            VerdictChanged: if the call, or which checks are red, is not what was seen.
             Conflict: if an arm serves another model than the test is about, or somebody changes the deployment or
                 decides at the same moment.
             Unavailable: if a part does not answer, before anything has changed.
             Rejected: if a part refused a step; everything has been taken back.
         """
-        test = assessment.test
         if not note.why:
             raise InvalidInput("A decision needs a reason.", "Say in a sentence why; it is kept in the history.")
-        against = obstacles(kind, assessment)
-        if against and not override:
-            raise InvalidInput(
-                f"The evidence does not carry this decision. {' '.join(against)}",
-                "Repair what is wrong, or override it on purpose; the override is recorded.",
-            )
-        with self._locked(test.namespace, test.deployment):
-            self._check_free(test.namespace, test.deployment)
-            now = self._world.tests.get(test.id)
+        with self._locked(namespace, name):
+            self._check_free(namespace, name)
+            found = self._assess(namespace, name, seen.test.id if seen is not None else None)
+            now = self._world.tests.get(found.test.id)
             if now.ended_at is not None:
-                raise InvalidInput(f"Test {test.id} has ended: {now.ended_why}.", "Start a new one.")
-            plan = make_plan(self._world, assessment, kind)
+                raise InvalidInput(f"Test {now.id} has ended: {now.ended_why}.", "Start a new one.")
+            if seen is not None:
+                check_unchanged(seen, found)
+            against = obstacles(kind, found)
+            if against and not override:
+                raise InvalidInput(
+                    f"The evidence does not carry this decision. {' '.join(against)}",
+                    "Repair what is wrong, or override it on purpose; the override is recorded.",
+                )
+            plan = make_plan(self._world, found, kind)
             record = self._table.add(
-                test.id,
-                test.namespace,
-                test.deployment,
+                now.id,
+                namespace,
+                name,
                 call=kind.value,
                 winner=plan.winner,
                 who=note.who,
                 why=note.why,
                 steps=Progress().to_json(),
                 evidence=plan.to_json(),
-                report=self._keep_report(assessment),
+                report=self._keep_report(found),
                 override=bool(against),
                 state=State.DOING.value,
             )
             return decision_of(self._carrier.carry(record, tell))
 
-    def undo(self, namespace: str, name: str, *, note: ChangeNote, tell: Tell = silent) -> Decision:
+    def undo(
+        self, namespace: str, name: str, *, note: ChangeNote, decision: int | None = None, tell: Tell = silent
+    ) -> Decision:
         """Take back the newest decision on a deployment, whether it is finished or not.
 
+        `decision` is the one that is meant: if it is not the newest that stands, nothing is taken back.
         Deployment and alias are as before, tags and artifacts say that it was undone. The test stays ended.
 
         Raises:
             InvalidInput: without a reason.
-            NotFound: if there is no decision to take back.
-            Conflict: if somebody changed the deployment since.
+            NotFound: if there is no such decision, or none to take back.
+            Conflict: if somebody has decided or taken it back since, or changed the deployment.
         """
         if not note.why:
             raise InvalidInput("Taking back a decision needs a reason.", "Say in a sentence why; it is recorded.")
         with self._locked(namespace, name):
             record = self._newest(namespace, name)
+            if decision is not None:
+                self._check_newest(self.get(decision, (namespace, name)), record)
             if record is None:
                 raise NotFound("decision to undo for the deployment", f"{namespace}/{name}")
             if record.state != State.UNDOING:
@@ -151,9 +174,12 @@ class Decisions:
                 left.append(decision)
         return left
 
-    def get(self, decision_id: int) -> Decision:
-        """Raises NotFound."""
-        return decision_of(self._table.get(decision_id))
+    def get(self, decision_id: int, of: tuple[str, str] | None = None) -> Decision:
+        """A decision, on the deployment `of` (namespace, name) if that is given. Raises NotFound."""
+        found = decision_of(self._table.get(decision_id))
+        if of not in (None, (found.namespace, found.deployment)):
+            raise NotFound(f"decision on {'/'.join(of or ())}", str(decision_id))
+        return found
 
     def recent(self, namespace: str | None = None, name: str | None = None, limit: int = 20) -> list[Decision]:
         """Newest first."""
@@ -185,6 +211,15 @@ class Decisions:
     def _newest(self, namespace: str, name: str) -> DecisionRecord | None:
         """The newest decision that was not taken back."""
         return next((r for r in self._table.recent(namespace, name) if r.state != State.UNDONE), None)
+
+    @staticmethod
+    def _check_newest(meant: Decision, newest: DecisionRecord | None) -> None:
+        """The decision that is meant is the one that would be taken back."""
+        if meant.state is State.UNDONE:
+            raise Conflict(f"Decision {meant.id}", f"{meant.undone_who} has taken it back: {meant.undone_why}")
+        if newest is not None and newest.id != meant.id:
+            newer = f"decision {newest.id} ({newest.call}) by {newest.who} is newer than decision {meant.id}"
+            raise Conflict(f"The decision on {meant.namespace}/{meant.deployment}", newer)
 
     def _check_free(self, namespace: str, name: str) -> None:
         for record in self._table.unfinished():
@@ -224,36 +259,11 @@ class Decisions:
         return FileLock(self._world.reports / f"{namespace}.{name}.lock", timeout=timeout_s)
 
 
-def open_decisions(settings: Settings, engine: Engine, operations: Operations, store: EvidenceStore) -> Decisions:
+def open_decisions(
+    settings: Settings, engine: Engine, operations: Operations, store: EvidenceStore, assess: Assess
+) -> Decisions:
     """Decisions with MLflow as the settings say and the usual report. Connects to nothing."""
     world = World(
         engine, operations, Registry(settings.tracking_uri), store.tests, store, settings.paths.root / "decisions"
     )
-    return Decisions(store.decisions, world, render_report)
-
-
-def decision_of(record: DecisionRecord) -> Decision:
-    """The row as a value."""
-    plan, progress = Plan.from_json(record.evidence), Progress.from_json(record.steps)
-    return Decision(
-        id=record.id,
-        namespace=record.namespace,
-        deployment=record.deployment,
-        kind=plan.kind,
-        state=State(record.state),
-        test=record.test,
-        who=record.who,
-        why=record.why,
-        at=record.at,
-        winner=plan.winner,
-        loser=plan.loser,
-        verdict=plan.verdict,
-        summary=plan.summary,
-        champion=f"{plan.name} v{progress.version}" if progress.version else "",
-        overridden=plan.overridden,
-        gaps=(*plan.gaps, *progress.gaps),
-        waiting="" if State(record.state).final else progress.waiting,
-        undone_who=progress.undo_who,
-        undone_why=progress.undo_why,
-        steps=tuple(progress.done),
-    )
+    return Decisions(store.decisions, world, assess, render_report)

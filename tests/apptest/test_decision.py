@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from services.decisions.model import Kind
+from app import reads
+from services.decisions.model import Kind, State
 from services.decisions.service import open_decisions
-from services.domain import Phase
+from services.domain import ChangeNote, Phase
 from services.verdict.model import Assessment
-from services.verdict.service import test_of as as_test
 from tests.apptest.conftest import TIMEOUT_S, Dashboard, texts
 from tests.support import verdicts
+from tests.support.decisions import Evidence
 
 
 @pytest.fixture
 def desk(dashboard: Dashboard) -> Dashboard:
     """A deployment with a running test, on a dashboard that decides about its own engine."""
     built = dashboard.services
-    dashboard.use(decisions=open_decisions(built.settings, built.engine, built.operations, built.store))
+    evidence = Evidence(built.store)
+    dashboard.use(
+        decisions=open_decisions(built.settings, built.engine, built.operations, built.store, evidence.assess),
+        verdicts=evidence,
+    )
     dashboard.deploy("wine")
     return dashboard
 
 
+def start(desk: Dashboard, example: str) -> None:
+    """Begin a test of the deployment under the rule of an example."""
+    rule = verdicts.EXAMPLES[example]().test.rule.to_json()
+    desk.services.store.tests.start("seldon", "wine", rule, "models:/m-a", "models:/m-b", "ann", "is b better?")
+
+
 def assess(desk: Dashboard, example: str) -> Assessment:
-    """An example's assessment of the deployment's test, which begins if none runs."""
-    tests = desk.services.store.tests
-    assessment = verdicts.EXAMPLES[example]()
-    if not tests.recent("seldon", "wine", 1):
-        rule = assessment.test.rule.to_json()
-        tests.start("seldon", "wine", rule, "models:/m-a", "models:/m-b", "ann", "is b better?")
-    return replace(assessment, test=as_test(tests.recent("seldon", "wine", 1)[0]))
+    """What the evidence on the deployment's test says from now on; the test begins if there is none."""
+    if not desk.services.store.tests.recent("seldon", "wine", 1):
+        start(desk, example)
+    evidence = desk.services.verdicts
+    assert isinstance(evidence, Evidence)
+    evidence.examples["wine"] = example
+    return evidence.assess("seldon", "wine")
 
 
 def page() -> None:
@@ -94,6 +103,50 @@ def test_a_promotion_and_its_undo(desk: Dashboard) -> None:
     app = look(desk, "ship")
     assert "Taken back" in texts(app) and "it smells of cork" in texts(app)
     assert not [b for b in app.button if b.key == "decision-undo-1"]
+
+
+def test_a_verdict_that_changed_under_the_open_dialog_is_told_and_shown(desk: Dashboard) -> None:
+    app = look(desk, "ship")
+    app.button(key=opener(Kind.PROMOTE)).click().run()
+    app.text_area(key="decision-reason").set_value("fewer bad bottles")
+    assess(desk, "distrust")
+    press(app, "decision-confirm", opener(Kind.PROMOTE))
+    said = texts(app)
+    assert "it was Ship B, it is Do not trust yet." in said
+    assert "Look again, then decide." in said
+    assert "43 % of A's sum" in said and "6 of 6 checks are green" not in said, "the new evidence"
+    assert app.button(key="decision-confirm").disabled and not app.checkbox(key="decision-override").value
+    assert app.text_area(key="decision-reason").value == "fewer bad bottles", "what was typed stays"
+    assert desk.services.decisions.recent("seldon", "wine") == []
+
+
+def test_a_decision_that_somebody_took_back_meanwhile_is_not_undone_twice(desk: Dashboard) -> None:
+    decisions = desk.services.decisions
+    assess(desk, "ship")
+    first = decisions.decide(Kind.END, "seldon", "wine", note=ChangeNote("lead", "no use"))
+    start(desk, "ship")
+    second = decisions.decide(Kind.END, "seldon", "wine", note=ChangeNote("lead", "no use either"))
+    app = look(desk, "ship")
+    app.button(key=f"decision-undo-{second.id}").click().run()
+    assert f"Decision {second.id}: the test ends without a winner" in texts(app)
+    app.text_area(key="decision-undo-reason").set_value("it smells of cork")
+    decisions.undo("seldon", "wine", note=ChangeNote("carol", "quicker"), decision=second.id)
+    press(app, "decision-undo-confirm", f"decision-undo-{second.id}")
+    assert "carol has taken it back" in texts(app)
+    assert decisions.get(first.id).state is State.DONE
+
+
+def test_the_list_says_what_was_overridden_and_who_took_what_back(desk: Dashboard) -> None:
+    app = look(desk, "distrust")
+    assert not app.dataframe, "nobody has decided anything"
+    decisions = desk.services.decisions
+    made = decisions.decide(Kind.KEEP, "seldon", "wine", note=ChangeNote("lead", "fire"), override=True)
+    decisions.undo("seldon", "wine", note=ChangeNote("bob", "cork"), decision=made.id)
+    reads.forget()  # that was done elsewhere
+    app = look(desk, "distrust")
+    (line,) = app.dataframe[0].value.to_dict("records")
+    assert (line["Id"], line["State"], line["Overridden"], line["Who"]) == ("1", "undone by bob", "yes", "lead")
+    assert "undone by bob" in texts(app)
 
 
 def test_without_a_reason_nothing_happens(desk: Dashboard) -> None:

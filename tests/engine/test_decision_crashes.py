@@ -81,12 +81,12 @@ def mortal(desk: Desk, lives: int) -> Decisions:
     operations = Operations(engine, store)  # type: ignore[arg-type]
     parts: dict[str, Any] = {"engine": engine, "registry": registry, "tests": tests, "trail": store}
     world = replace(desk.world, operations=operations, **parts)
-    return Decisions(table, world, render_report)  # type: ignore[arg-type]
+    return Decisions(table, world, desk.evidence.assess, render_report)  # type: ignore[arg-type]
 
 
 def decide(folder: Path, uri: str, name: str, kind: Kind, lives: int) -> None:
     desk = Desk.open(folder, uri)
-    mortal(desk, lives).decide(kind, desk.assess(name), note=LEAD, override=True)
+    mortal(desk, lives).decide(kind, NAMESPACE, name, note=LEAD, override=True)
 
 
 def undo(folder: Path, uri: str, name: str, lives: int) -> None:
@@ -137,7 +137,7 @@ def test_killed_anywhere_a_decision_is_completed_or_never_was(desk: Desk, kind: 
 def test_killed_anywhere_an_undo_is_completed_or_never_was(desk: Desk) -> None:
     for lives in range(1, MOST):
         name, before = prepare(desk)
-        desk.decisions.decide(Kind.PROMOTE, desk.assess(name), note=LEAD)
+        desk.decide(Kind.PROMOTE, desk.assess(name), note=LEAD)
         code = in_a_process(undo, desk.folder, desk.tracking_uri, name, lives)
         assert code in (0, KILLED), "it ended by itself, or by the fuse"
         restarted = Desk.open(desk.folder, desk.tracking_uri)
@@ -197,11 +197,11 @@ def test_mlflow_killed_on_the_way_is_waited_for(tmp_path: Path) -> None:
         desk = Desk.open(tmp_path, server.uri)
         name, before = prepare(desk)
 
-        def cut(step: str) -> None:
+        def cut(step: str, _: str) -> None:
             if step == "alias":
                 os.kill(server.pid, signal.SIGKILL)
 
-        made = desk.decisions.decide(Kind.PROMOTE, desk.assess(name), note=LEAD, tell=cut)
+        made = desk.decide(Kind.PROMOTE, desk.assess(name), note=LEAD, tell=cut)
     assert made.state is State.DOING
     assert made.waiting.startswith("MLflow does not answer")
     assert desk.arms(name)["b"] == (before.predictor("b").model_uri, 100), "traffic does not wait for MLflow"
@@ -216,7 +216,7 @@ def test_taking_back_waits_for_mlflow_too(tmp_path: Path) -> None:
     with running_mlflow(folder, port) as server:
         desk = Desk.open(tmp_path, server.uri)
         name, before = prepare(desk)
-        desk.decisions.decide(Kind.PROMOTE, desk.assess(name), note=LEAD)
+        desk.decide(Kind.PROMOTE, desk.assess(name), note=LEAD)
     undone = desk.decisions.undo(NAMESPACE, name, note=LEAD)
     assert undone.state is State.UNDOING
     assert desk.arms(name) == as_arms(before)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
+from services.decisions.model import Decision, Kind
 from services.decisions.service import Decisions
 from services.decisions.world import World
 from services.domain import ChangeNote, Deployment, DeploymentStatus, Predictor, Provenance
@@ -50,6 +52,19 @@ class FileEngine(MemoryEngine):
 
 
 @dataclass
+class Evidence:
+    """Says of the newest test of a deployment what an example says, until it is told to say another."""
+
+    store: EvidenceStore
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def assess(self, namespace: str, name: str, test_id: int | None = None, /) -> Assessment:
+        tests = self.store.tests
+        record = tests.recent(namespace, name, 1)[0] if test_id is None else tests.get(test_id)
+        return replace(verdicts.EXAMPLES[self.examples.get(name, "ship")](), test=test_of(record))
+
+
+@dataclass
 class Desk:
     """Everything a decision touches."""
 
@@ -62,6 +77,7 @@ class Desk:
     registry: Registry
     world: World
     decisions: Decisions
+    evidence: Evidence
 
     @classmethod
     def open(cls, folder: Path, tracking_uri: str) -> Desk:
@@ -70,8 +86,9 @@ class Desk:
         engine, store, registry = FileEngine(folder / "engine.pickle"), EvidenceStore(database), Registry(tracking_uri)
         operations = Operations(engine, store)
         world = World(engine, operations, registry, store.tests, store, folder / "decisions")
-        decisions = Decisions(store.decisions, world, render_report)
-        return cls(folder, tracking_uri, database, engine, store, operations, registry, world, decisions)
+        evidence = Evidence(store)
+        decisions = Decisions(store.decisions, world, evidence.assess, render_report)
+        return cls(folder, tracking_uri, database, engine, store, operations, registry, world, decisions, evidence)
 
     @property
     def client(self) -> MlflowClient:
@@ -110,8 +127,13 @@ class Desk:
         return self.assess(name, example)
 
     def assess(self, name: str, example: str = "ship") -> Assessment:
-        """An example's assessment of the deployment's newest test."""
-        return replace(verdicts.EXAMPLES[example](), test=test_of(self.store.tests.recent(NAMESPACE, name, 1)[0]))
+        """What the evidence on the deployment's newest test says from now on."""
+        self.evidence.examples[name] = example
+        return self.evidence.assess(NAMESPACE, name)
+
+    def decide(self, kind: Kind, seen: Assessment, **more: Any) -> Decision:
+        """Decide as somebody who has `seen` this."""
+        return self.decisions.decide(kind, seen.test.namespace, seen.test.deployment, seen=seen, **more)
 
     def alias(self, name: str) -> str | None:
         return self.registry.aliased(name)

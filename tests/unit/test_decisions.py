@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from services.decisions.fresh import VerdictChanged
 from services.decisions.model import Kind, State
+from services.decisions.service import Decisions
 from services.domain import ChangeNote, Phase, Split
 from services.errors import Conflict, InvalidInput, NotFound, Unavailable
 from services.operations import manifest_text
 from services.tracking.registry import Registry
-from services.verdict.rule import Rule
 from tests.support.decisions import LEAD, NAMESPACE, Desk
 from tests.support.tracking import tracking_at
 from tests.support.waiting import free_port
@@ -73,7 +74,7 @@ class TestPromote:
     def test_deployment_mlflow_history_and_test_agree(self, desk: Desk, runs: Pair, name: str, tmp_path: Path) -> None:
         before = desk.deploy(name, {"a": runs.first, "b": runs.second})
         assessment = desk.start(name)
-        made = desk.decisions.decide(Kind.PROMOTE, assessment, note=LEAD)
+        made = desk.decide(Kind.PROMOTE, assessment, note=LEAD)
 
         assert (made.state, made.winner, made.loser, made.gaps, made.waiting) == (State.DONE, "b", "a", (), "")
         model = before.predictor("b").model_uri
@@ -114,7 +115,7 @@ class TestPromote:
         desk.client.create_model_version(registered, f"models:/{champion}", run_id=runs.first)
         desk.client.set_registered_model_alias(registered, "champion", "1")
         desk.deploy(name, {"a": runs.first, "b": runs.second})
-        made = desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        made = desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
 
         assert desk.alias(registered) == "2"
         assert desk.client.get_model_version(registered, "2").run_id == runs.second
@@ -134,7 +135,7 @@ class TestPromote:
         for run in (runs.second, runs.first):
             desk.client.create_model_version(name, f"models:/{desk.model_of(run)}", run_id=run)
         desk.deploy(name, {"a": runs.first, "b": runs.second})
-        desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         assert desk.alias(name) == "1"
         assert len(desk.client.search_model_versions(f"name = '{name}'")) == 2
 
@@ -142,7 +143,7 @@ class TestPromote:
         before = desk.deploy(name, {"a": runs.first, "b": runs.second}, (0, 100))
         key = (NAMESPACE, name, "a")
         desk.engine.phases[key] = (Phase.LOADING, "its model server is starting")
-        made = desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        made = desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         assert made.state is State.DOING
         assert "a to load the winner's model" in made.waiting and "its model server is starting" in made.waiting
         model = before.predictor("b").model_uri
@@ -151,7 +152,7 @@ class TestPromote:
         assert [d.id for d in desk.decisions.settle()] == [made.id]
 
         with pytest.raises(Conflict, match=f"decision {made.id} by lead is not finished"):
-            desk.decisions.decide(Kind.KEEP, desk.start(name, "keep"), note=BOB)
+            desk.decide(Kind.KEEP, desk.start(name, "keep"), note=BOB)
         del desk.engine.phases[key]
         assert desk.decisions.settle() == []
         assert desk.arms(name) == {"a": (model, 100)}
@@ -160,7 +161,7 @@ class TestPromote:
     def test_an_unfinished_one_can_be_taken_back(self, desk: Desk, runs: Pair, name: str) -> None:
         before = desk.deploy(name, {"a": runs.first, "b": runs.second})
         desk.engine.phases[NAMESPACE, name, "a"] = (Phase.FAILED, "no memory is left")
-        desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         assert desk.decisions.undo(NAMESPACE, name, note=BOB).state is State.UNDONE
         assert desk.engine.get(NAMESPACE, name).deployment.predictors == before.predictors
         assert desk.alias(name) is None
@@ -169,7 +170,7 @@ class TestPromote:
     def test_somebody_elses_change_in_between_is_left_alone(self, desk: Desk, runs: Pair, name: str) -> None:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
         desk.engine.phases[NAMESPACE, name, "a"] = (Phase.LOADING, "")
-        made = desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        made = desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         desk.operations.set_traffic(NAMESPACE, name, Split.of({"a": 30, "b": 70}), note=BOB)
         desk.engine.phases.clear()
         assert desk.decisions.settle() == []
@@ -180,7 +181,7 @@ class TestPromote:
 
     def test_arms_with_names_of_their_own_keep_them(self, desk: Desk, runs: Pair, name: str) -> None:
         before = desk.deploy(name, {"mild": runs.first, "bold": runs.second})
-        made = desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        made = desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         assert made.state is State.DONE
         assert desk.arms(name) == {"bold": (before.predictor("bold").model_uri, 100)}
 
@@ -188,7 +189,7 @@ class TestPromote:
         self, desk: Desk, runs: Pair, name: str
     ) -> None:
         desk.deploy(name, {"a": runs.first, "b": None})
-        made = desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        made = desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         assert made.state is State.DONE
         assert desk.arms(name) == {"a": ("/models/b", 100)}
         assert desk.alias(name) is None
@@ -199,7 +200,7 @@ class TestPromote:
     def test_without_mlflow_models_no_mlflow_is_needed(self, tmp_path: Path, name: str) -> None:
         desk = Desk.open(tmp_path, f"http://127.0.0.1:{free_port()}")
         desk.deploy(name, {"a": None, "b": None})
-        made = desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        made = desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         assert (made.state, desk.arms(name)) == (State.DONE, {"a": ("/models/b", 100)})
         assert desk.decisions.report(made.id).lower().startswith("<!doctype html")
         desk.close()
@@ -208,7 +209,7 @@ class TestPromote:
 class TestKeepAndEnd:
     def test_keep_names_the_champion_and_ends_the_challenger(self, desk: Desk, runs: Pair, name: str) -> None:
         before = desk.deploy(name, {"a": runs.first, "b": runs.second}, (60, 40))
-        made = desk.decisions.decide(Kind.KEEP, desk.start(name, "keep"), note=LEAD)
+        made = desk.decide(Kind.KEEP, desk.start(name, "keep"), note=LEAD)
         assert (made.state, made.winner) == (State.DONE, "a")
         assert desk.arms(name) == {"a": (before.predictor("a").model_uri, 100)}
         assert desk.client.get_model_version(name, desk.alias(name) or "").run_id == runs.first
@@ -224,11 +225,11 @@ class TestKeepAndEnd:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
         assessment = desk.start(name)
 
-        def look(step: str) -> None:
+        def look(step: str, _: str) -> None:
             if step == "alias":  # a page that looks now sees another model in a, which ends the test
                 desk.store.tests.end(assessment.test.id, "the model of a was replaced")
 
-        desk.decisions.decide(Kind.PROMOTE, assessment, note=LEAD, tell=look)
+        desk.decide(Kind.PROMOTE, assessment, note=LEAD, tell=look)
         ended = desk.store.tests.get(assessment.test.id)
         assert ended.ended_why.startswith("promote: fewer bad bottles")
         assert ended.ended_at is not None
@@ -236,15 +237,19 @@ class TestKeepAndEnd:
     def test_other_arms_stay(self, desk: Desk, runs: Pair, name: str) -> None:
         arms = {"a": runs.first, "b": runs.second, "c": None}
         before = desk.deploy(name, arms, (50, 20, 30))
-        desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         assert desk.arms(name) == {"a": (before.predictor("b").model_uri, 70), "c": ("/models/c", 30)}
 
     def test_the_end_of_a_test_moves_nothing_and_is_told(self, desk: Desk, runs: Pair, name: str) -> None:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
         version = desk.engine.get(NAMESPACE, name).version
         assessment = desk.start(name, "distrust")
-        made = desk.decisions.decide(Kind.END, assessment, note=LEAD)
+        told: list[str] = []
+        made = desk.decide(Kind.END, assessment, note=LEAD, tell=lambda _, said: told.append(said))
         assert (made.state, made.winner, made.overridden) == (State.DONE, "", ())
+        assert [said for said in told if said] == list(made.did), "the steps that have something to do"
+        assert made.did[:2] == ("The deployment stays as it is, with its split.", f"Test {assessment.test.id} ends.")
+        assert not any("alias" in said or "takes over" in said for said in made.did)
         assert desk.engine.get(NAMESPACE, name).version == version
         assert desk.alias(name) is None
         newest = desk.operations.history(NAMESPACE, name)[0]
@@ -262,11 +267,11 @@ class TestGuards:
         assessment = desk.start(name, "distrust")
         for kind in (Kind.PROMOTE, Kind.KEEP):
             with pytest.raises(InvalidInput, match="43 % of A's sum"):
-                desk.decisions.decide(kind, assessment, note=LEAD)
+                desk.decide(kind, assessment, note=LEAD)
         assert desk.decisions.recent(NAMESPACE, name) == []
         assert len(desk.operations.history(NAMESPACE, name)) == 1
 
-        made = desk.decisions.decide(Kind.PROMOTE, assessment, note=LEAD, override=True)
+        made = desk.decide(Kind.PROMOTE, assessment, note=LEAD, override=True)
         assert made.overridden == assessment.blockers
         assert "overridden" in desk.operations.history(NAMESPACE, name)[1].why
         assert "43 %" in desk.client.get_run(runs.second).data.tags["decant.overridden"]
@@ -276,27 +281,56 @@ class TestGuards:
     ) -> None:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
         assessment = desk.start(name, "running")
-        assessment = replace(assessment, test=replace(assessment.test, rule=Rule()))
         with pytest.raises(InvalidInput, match="Keep running"):
-            desk.decisions.decide(Kind.PROMOTE, assessment, note=LEAD)
-        assert desk.decisions.decide(Kind.KEEP, assessment, note=LEAD).overridden == ()
+            desk.decide(Kind.PROMOTE, assessment, note=LEAD)
+        assert desk.decide(Kind.KEEP, assessment, note=LEAD).overridden == ()
+
+    def test_a_verdict_that_changed_while_somebody_read_it_is_not_decided_on(
+        self, desk: Desk, runs: Pair, name: str
+    ) -> None:
+        desk.deploy(name, {"a": runs.first, "b": runs.second})
+        seen = desk.start(name)
+        desk.assess(name, "distrust")
+        for override in (False, True):  # what is overridden is what was seen
+            with pytest.raises(VerdictChanged) as refused:
+                desk.decide(Kind.PROMOTE, seen, note=LEAD, override=override)
+            assert str(refused.value) == (
+                "The verdict changed while you were reading: it was Ship B, it is Do not trust yet. "
+                "Look again, then decide."
+            )
+        assert desk.decisions.recent(NAMESPACE, name) == []
+        made = desk.decide(Kind.PROMOTE, refused.value.now, note=LEAD, override=True)
+        assert (made.verdict, made.overridden) == ("Do not trust yet", refused.value.now.blockers)
+
+    def test_without_having_seen_any_it_is_decided_on_what_the_evidence_says_now(
+        self, desk: Desk, runs: Pair, name: str, tmp_path: Path
+    ) -> None:
+        desk.deploy(name, {"a": runs.first, "b": runs.second})
+        desk.start(name)
+        desk.assess(name, "keep")
+        with pytest.raises(InvalidInput, match="The verdict is another"):
+            desk.decisions.decide(Kind.PROMOTE, NAMESPACE, name, note=LEAD)
+        made = desk.decisions.decide(Kind.KEEP, NAMESPACE, name, note=LEAD)
+        assert made.verdict == "Keep A"
+        said = document(desk.client, runs.first, made.id, tmp_path)
+        assert said["evidence"]["call"] == "Keep A"  # type: ignore[index]
 
     def test_an_override_that_was_not_needed_is_none(self, desk: Desk, runs: Pair, name: str) -> None:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
-        made = desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD, override=True)
+        made = desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD, override=True)
         assert made.overridden == ()
 
     def test_a_reason_is_required(self, desk: Desk, runs: Pair, name: str) -> None:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
         with pytest.raises(InvalidInput, match="reason"):
-            desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=ChangeNote("lead"))
+            desk.decide(Kind.PROMOTE, desk.start(name), note=ChangeNote("lead"))
 
     def test_a_decided_test_is_not_decided_again(self, desk: Desk, runs: Pair, name: str) -> None:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
         assessment = desk.start(name)
-        desk.decisions.decide(Kind.PROMOTE, assessment, note=LEAD)
+        desk.decide(Kind.PROMOTE, assessment, note=LEAD)
         with pytest.raises((InvalidInput, NotFound)):
-            desk.decisions.decide(Kind.PROMOTE, assessment, note=LEAD)
+            desk.decide(Kind.PROMOTE, assessment, note=LEAD)
         assert len(desk.decisions.recent(NAMESPACE, name)) == 1
 
     def test_another_model_than_the_tests_is_not_promoted(self, desk: Desk, runs: Pair, name: str) -> None:
@@ -304,15 +338,15 @@ class TestGuards:
         assessment = desk.start(name)
         desk.deploy(name, {"a": runs.first, "b": None})
         with pytest.raises(Conflict, match="b serves another model"):
-            desk.decisions.decide(Kind.PROMOTE, assessment, note=LEAD)
+            desk.decide(Kind.PROMOTE, assessment, note=LEAD)
 
     def test_an_arm_that_does_not_serve_cannot_win(self, desk: Desk, runs: Pair, name: str) -> None:
         before = desk.deploy(name, {"a": runs.first, "b": runs.second})
         desk.engine.phases[NAMESPACE, name, "b"] = (Phase.FAILED, "no memory is left")
         with pytest.raises(Unavailable, match="no memory is left"):
-            desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+            desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         assert desk.engine.get(NAMESPACE, name).deployment.predictors == before.predictors
-        assert desk.decisions.decide(Kind.KEEP, desk.start(name, "keep"), note=LEAD).state is State.DONE
+        assert desk.decide(Kind.KEEP, desk.start(name, "keep"), note=LEAD).state is State.DONE
 
     def test_what_it_would_change_is_said_before(self, desk: Desk, runs: Pair, name: str) -> None:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
@@ -325,7 +359,7 @@ class TestGuards:
 class TestUndo:
     def test_everything_is_as_before(self, desk: Desk, runs: Pair, name: str) -> None:
         before = desk.deploy(name, {"a": runs.first, "b": runs.second})
-        made = desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        made = desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         undone = desk.decisions.undo(NAMESPACE, name, note=BOB)
         assert (undone.id, undone.state, undone.undone_who) == (made.id, State.UNDONE, "bob")
         assert desk.engine.get(NAMESPACE, name).deployment.predictors == before.predictors
@@ -342,7 +376,7 @@ class TestUndo:
 
     def test_it_never_overwrites_a_later_change(self, desk: Desk, runs: Pair, name: str) -> None:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
-        desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         promoted = desk.engine.get(NAMESPACE, name).deployment
         scaled = replace(promoted, predictors=(replace(promoted.predictors[0], replicas=3),))
         desk.operations.apply(scaled, note=ChangeNote("carol"))
@@ -354,7 +388,7 @@ class TestUndo:
 
     def test_an_alias_that_was_moved_since_stays(self, desk: Desk, runs: Pair, name: str) -> None:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
-        desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         source = f"models:/{desk.model_of(runs.first)}"
         desk.client.create_model_version(name, source, run_id=runs.first)
         desk.client.set_registered_model_alias(name, "champion", "2")
@@ -362,20 +396,38 @@ class TestUndo:
         assert (undone.state, desk.alias(name)) == (State.UNDONE, "2")
         assert any("moved since, to v2" in gap for gap in undone.gaps)
 
+    def test_it_takes_back_the_decision_that_is_meant_or_none(self, desk: Desk, runs: Pair, name: str) -> None:
+        before = desk.deploy(name, {"a": runs.first, "b": runs.second})
+        first = desk.decide(Kind.END, desk.start(name), note=LEAD)
+        newer = desk.decide(Kind.END, desk.start(name), note=ChangeNote("carol", "no use"))
+        with pytest.raises(
+            Conflict, match=rf"decision {newer.id} \(end-test\) by carol is newer than decision {first.id}"
+        ):
+            desk.decisions.undo(NAMESPACE, name, note=BOB, decision=first.id)
+        assert {d.state for d in desk.decisions.recent(NAMESPACE, name)} == {State.DONE}
+
+        assert desk.decisions.undo(NAMESPACE, name, note=BOB, decision=newer.id).id == newer.id
+        with pytest.raises(Conflict, match="bob has taken it back: it smells of cork"):
+            desk.decisions.undo(NAMESPACE, name, note=LEAD, decision=newer.id)
+        with pytest.raises(NotFound):
+            desk.decisions.undo(NAMESPACE, "another", note=BOB, decision=first.id)
+        assert desk.decisions.get(first.id).state is State.DONE
+        assert desk.engine.get(NAMESPACE, name).deployment.predictors == before.predictors
+
     def test_the_history_does_not_undo_half_a_decision(self, desk: Desk, runs: Pair, name: str) -> None:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
-        desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         with pytest.raises(InvalidInput, match="decision") as refused:
             desk.operations.undo(NAMESPACE, name, note=BOB)
         assert f"undo-decision {name}" in refused.value.hint
 
     def test_the_decision_before_can_be_taken_back_next(self, desk: Desk, runs: Pair, name: str) -> None:
         before = desk.deploy(name, {"a": runs.first, "b": runs.second})
-        first = desk.decisions.decide(Kind.KEEP, desk.start(name, "keep"), note=LEAD)
+        first = desk.decide(Kind.KEEP, desk.start(name, "keep"), note=LEAD)
         alone = desk.engine.get(NAMESPACE, name).deployment
         second_arm = replace(before.predictor("b"), traffic=0)
         desk.operations.apply(replace(alone, predictors=(*alone.predictors, second_arm)), note=LEAD)
-        desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         desk.decisions.undo(NAMESPACE, name, note=BOB)
         standing = desk.decisions.standing(NAMESPACE, name)
         assert standing is not None and standing.id == first.id
@@ -389,7 +441,9 @@ class TestParts:
         assessment = desk.start(name)
         away = replace(desk.world, registry=Registry(f"http://127.0.0.1:{free_port()}"))
         with pytest.raises(Unavailable, match="Nothing has been changed"):
-            type(desk.decisions)(desk.store.decisions, away, lambda _: "").decide(Kind.PROMOTE, assessment, note=LEAD)
+            Decisions(desk.store.decisions, away, desk.evidence.assess, lambda _: "").decide(
+                Kind.PROMOTE, NAMESPACE, name, note=LEAD, seen=assessment
+            )
         assert desk.engine.get(NAMESPACE, name).deployment.predictors == before.predictors
         assert desk.decisions.recent(NAMESPACE, name) == []
         assert desk.store.tests.running(NAMESPACE, name) is not None
@@ -398,10 +452,10 @@ class TestParts:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
         assessment = desk.start(name)
 
-        def cut(step: str) -> None:
+        def cut(step: str, _: str) -> None:
             desk.engine.down = "The engine" if step == "takeover" else ""
 
-        made = desk.decisions.decide(Kind.PROMOTE, assessment, note=LEAD, tell=cut)
+        made = desk.decide(Kind.PROMOTE, assessment, note=LEAD, tell=cut)
         assert (made.state, made.waiting) == (State.DOING, "The engine does not answer.")
         desk.engine.down = ""
         assert desk.decisions.settle(NAMESPACE, name) == []
@@ -416,7 +470,7 @@ class TestParts:
         )
         desk.deploy(name, {"a": runs.first, "b": runs.second})
         desk.engine.phases[NAMESPACE, name, "a"] = (Phase.LOADING, "")
-        made = desk.decisions.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        made = desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
         assert made.id > broken.id, "the broken one must come first"
         desk.engine.phases.clear()
         desk.decisions.settle()
@@ -428,12 +482,12 @@ class TestParts:
         before = desk.deploy(name, {"a": runs.first, "b": runs.second})
         assessment = desk.start(name)
 
-        def spoil(step: str) -> None:
+        def spoil(step: str, _: str) -> None:
             if step == "alias":  # a version that is deleted in this very moment cannot be the champion
                 desk.client.delete_model_version(name, "1")
 
         with pytest.raises(NotFound, match=f"{name} v1"):
-            desk.decisions.decide(Kind.PROMOTE, assessment, note=LEAD, tell=spoil)
+            desk.decide(Kind.PROMOTE, assessment, note=LEAD, tell=spoil)
         newest = desk.decisions.recent(NAMESPACE, name)[0]
         assert (newest.state, newest.undone_who) == (State.UNDONE, "Decant")
         assert desk.engine.get(NAMESPACE, name).deployment.predictors == before.predictors
@@ -444,10 +498,10 @@ class TestParts:
         desk.deploy(name, {"a": runs.first, "b": runs.second})
         assessment = desk.start(name)
 
-        def spoil(step: str) -> None:
+        def spoil(step: str, _: str) -> None:
             if step == "run tags":
                 desk.client.delete_run(runs.first)
 
-        made = desk.decisions.decide(Kind.PROMOTE, assessment, note=LEAD, tell=spoil)
+        made = desk.decide(Kind.PROMOTE, assessment, note=LEAD, tell=spoil)
         assert made.state is State.DONE
         assert any(runs.first in gap for gap in made.gaps)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from app.components.history import describe
+from services.decisions import words as decision_words
+from services.decisions.backward import STEPS as BACKWARD
 from services.decisions.evidence import evidence, summary
-from services.decisions.model import Kind, obstacles
+from services.decisions.forward import STEPS as FORWARD
+from services.decisions.fresh import VerdictChanged, check_unchanged
+from services.decisions.model import Decision, Kind, State, obstacles
 from services.decisions.plan import Plan, Progress
 from services.decisions.planning import gaps, registered_name
 from services.decisions.target import target
@@ -18,7 +23,7 @@ from services.domain import Change, Deployment, Parameter, Predictor, Provenance
 from services.errors import InvalidInput, NotFound
 from services.operations import manifest_text
 from services.tracking.registry import Lineage
-from services.verdict.model import Call
+from services.verdict.model import Call, Light
 from tests.support import verdicts
 
 A = Predictor("a", "models:/m-1", traffic=60, replicas=3, node="old-node", provenance=Provenance(run_name="one"))
@@ -114,11 +119,50 @@ def test_a_plan_and_its_progress_come_back_from_the_store_as_they_were() -> None
     )
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
     assert plan.runs == {"a": "r"}
+    assert decision_words.steps(plan).keys() == FORWARD.keys() | BACKWARD.keys(), "every step has its words"
     progress = Progress(begun=["deployment"], version="4", refused=True)
     progress.missed("one run")
     progress.missed("one run")
     assert Progress.from_json(json.loads(json.dumps(progress.to_json()))) == progress
     assert progress.gaps == ["one run"]
+
+
+def test_checks_that_turned_red_or_are_no_longer_red_are_named() -> None:
+    seen = verdicts.distrust()
+    checks = {check.key: check for check in seen.checks}
+    also = {**checks, "split": replace(checks["split"], light=Light.RED)}
+    other = {**also, "reward": verdicts.ship().checks[3]}
+    check_unchanged(seen, replace(seen, as_of=datetime.now(UTC), headline="other numbers"))
+    for now, words in (
+        (also, "“Split as configured” turned red."),
+        (other, "“Split as configured” turned red and “Reward well-behaved” is no longer red."),
+    ):
+        found = replace(seen, checks=tuple(now.values()))
+        with pytest.raises(VerdictChanged) as refused:
+            check_unchanged(seen, found)
+        assert refused.value.sentence == f"The checks changed while you were reading: {words}"
+        assert refused.value.now is found
+
+
+def decided(**more: Any) -> Decision:
+    facts = {"kind": Kind.PROMOTE, "state": State.DONE, "winner": "b", "loser": "a", **more}
+    return Decision(4, "seldon", "wine", test=3, who="lead", why="better", at=datetime.now(UTC), verdict="Ship B",
+                    summary="Ship B; +0.004", **facts)  # fmt: skip
+
+
+def test_a_line_of_the_list_says_what_was_overridden_and_who_took_it_back() -> None:
+    undone = {"state": State.UNDONE, "undone_who": "bob", "undone_why": "cork"}
+    for made, state, overridden, remarks in (
+        (decided(), "done", "no", ()),
+        (decided(state=State.DOING, waiting="It waits."), "under way", "no", ("It waits.",)),
+        (decided(overridden=("43 %.",)), "done", "yes", ("overridden: 43 %.",)),
+        (decided(**undone), "undone by bob", "no", ("undone by bob: cork",)),
+        (decided(**{**undone, "state": State.UNDOING}), "being undone by bob", "no", ("being undone by bob: cork",)),
+    ):
+        line = dict(zip(decision_words.COLUMNS, decision_words.line(made, "12:03"), strict=True))
+        assert (line["id"], line["when"], line["winner"]) == ("4", "12:03", "b")
+        assert (line["state"], line["overridden"]) == (state, overridden)
+        assert decision_words.remarks(made) == remarks
 
 
 def test_which_registered_model_it_is_about() -> None:

@@ -1,0 +1,93 @@
+"""promote, undo-decision and decisions on the command line: what they name, refuse and list; with a small world."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli import decide as commands
+from app.cli.main import cli
+from tests.support.decisions import NAMESPACE, Desk
+from tests.support.waiting import free_port
+
+Invoke = Callable[..., Result]
+NAME = "wine"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """Two models that MLflow does not know, and a running test of them."""
+    opened = Desk.open(tmp_path, f"http://127.0.0.1:{free_port()}")
+    opened.deploy(NAME, {"a": None, "b": None})
+    opened.start(NAME)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def invoke(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    settings = SimpleNamespace(user="lead")
+    built = SimpleNamespace(verdicts=desk.evidence, decisions=desk.decisions, settings=settings)
+    monkeypatch.setattr(commands, "services", lambda: built)
+    return lambda *arguments: CliRunner().invoke(cli, arguments)
+
+
+def lines(result: Result) -> list[str]:
+    return [line.strip() for line in result.stderr.splitlines()]
+
+
+def test_promoting_tells_its_steps_and_how_to_take_it_back(invoke: Invoke) -> None:
+    result = invoke("promote", NAME, "--reason", "better")
+    assert result.exit_code == 0, result.output
+    said = lines(result)
+    assert said[:3] == ["All traffic goes to b.", "Test 1 ends.", "a takes over from b."]
+    assert any(line.startswith("Decided on: Ship B; Reward B − A +") for line in said)
+    assert said[-1] == (
+        "Decision 1 on seldon/wine: b is promoted. `python -m app undo-decision seldon/wine --decision 1` undoes it."
+    )
+
+
+def test_the_end_of_a_test_moves_no_traffic_and_lets_no_arm_take_over(invoke: Invoke) -> None:
+    said = lines(invoke("end-test", NAME, "--reason", "no use"))
+    assert said[:2] == ["The deployment stays as it is, with its split.", "Test 1 ends."]
+    assert not any("takes over" in line or "alias" in line for line in said)
+    assert "the test ends without a winner" in said[-1]
+
+
+def test_what_counts_is_the_verdict_at_the_moment_of_the_decision(desk: Desk, invoke: Invoke) -> None:
+    desk.assess(NAME, "distrust")
+    refused = invoke("promote", NAME, "--reason", "better", "--json")
+    assert refused.exit_code == 2 and "43 % of A's sum" in refused.stderr
+    data = json.loads(invoke("promote", NAME, "--reason", "better", "--override", "--json").stdout)
+    assert (data["verdict"], data["state"]) == ("Do not trust yet", "done")
+    assert data["overridden"] and data["did"][0] == "All traffic goes to b."
+
+
+def test_undo_names_the_decision_and_is_bound_to_it(desk: Desk, invoke: Invoke) -> None:
+    for reason in ("no use", "still none"):
+        invoke("end-test", NAME, "--reason", reason)
+        desk.start(NAME)
+    stale = invoke("undo-decision", NAME, "--decision", "1", "--reason", "cork")
+    assert stale.exit_code == 4
+    assert "decision 2 (end-test) by lead is newer than decision 1" in stale.stderr
+    undone = invoke("undo-decision", NAME, "--reason", "cork")
+    assert undone.exit_code == 0, undone.output
+    assert lines(undone)[0] == ("To be taken back: Decision 2 on seldon/wine (the test ends without a winner, by lead)")
+    assert [d.undone_who for d in desk.decisions.recent(NAMESPACE, NAME)] == ["lead", ""]
+
+
+def test_the_list_says_what_was_overridden_and_who_took_what_back(desk: Desk, invoke: Invoke) -> None:
+    desk.assess(NAME, "distrust")
+    invoke("keep", NAME, "--reason", "fire", "--override")
+    invoke("undo-decision", NAME, "--decision", "1", "--reason", "cork")
+    result = invoke("decisions", NAME)
+    titles, line = result.stdout.splitlines()
+    assert "state" in titles.split() and "overridden" in titles.split()
+    assert line.split()[0] == "1" and "undone by lead" in line and "  yes  " in line
+    assert lines(result)[-1] == "Decision 1: undone by lead: cork"
+    assert "43 % of A's sum" in lines(result)[0]
