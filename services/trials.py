@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.deployments.engine import Engine
-from services.domain import DeploymentStatus, Endpoint, Outcome, OutcomeStatus, Prediction
+from services.domain import PINNED, DeploymentStatus, Endpoint, Outcome, OutcomeStatus, Prediction
 from services.errors import DecantError
 from services.evidence.store import EvidenceStore
 from services.operations import split_text
@@ -160,7 +160,7 @@ def _outcome(trial: Trial, status: DeploymentStatus, answer: Answer) -> Outcome:
         namespace=trial.namespace,
         deployment=trial.deployment,
         predictor=answer.predictor,
-        segment=split_text(status.in_force or status.requested),
+        segment=split_text(status.in_force or status.requested) if answer.asked is None else f"{PINNED}{answer.asked}",
         replay=None,
         row=None,
         prediction=found.values[0] if found and found.values else None,
@@ -172,4 +172,5 @@ def _outcome(trial: Trial, status: DeploymentStatus, answer: Answer) -> Outcome:
         status=state,
         at=datetime.now(UTC),
         error=failed.sentence if failed else "",
+        routed=answer.asked is None,
     )

@@ -54,7 +54,8 @@ def truth(
     FILE is a CSV (- for stdin) whose first line names the columns: puid, and truth or reward (or both). Rewards that
     are new go to the arm that earned them as feedback, if the row was sent in the running A/B test (without one: since
     the deployment last changed), under the split in force, and the test goes by the same reward. All others live in the
-    ledger alone, as do rows of paired replays and rewards that can be negative. The same file twice changes nothing.
+    ledger alone, as do rows sent to an arm of choice and rewards that can be negative. The same file twice changes
+    nothing.
 
     \b
     Example: python -m app truth labels.csv --dry-run

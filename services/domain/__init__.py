@@ -16,6 +16,7 @@ from services.domain.deployment import (
 from services.domain.evidence import (
     LATENCY_EDGES_MS,
     PAIRED,
+    PINNED,
     Change,
     ChangeNote,
     Outcome,
@@ -28,6 +29,7 @@ __all__ = [
     "LATENCY_EDGES_MS",
     "MAX_REPLICAS",
     "PAIRED",
+    "PINNED",
     "Change",
     "ChangeNote",
     "Deployment",

@@ -12,6 +12,9 @@ LATENCY_EDGES_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 PAIRED = "paired"
 """The segment of rows that went to both arms: no split divided them."""
 
+PINNED = "pinned:"
+"""How the segment of rows begins that went to one arm of choice, which follows."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeNote:
@@ -60,14 +63,15 @@ class Outcome:
     """A prediction joined with its truth and reward: a row of the ledger.
 
     A row of a replay counts once per pass, whichever arm answered; with `paired` it counts once per arm, because it was
-    sent to both. `digest` is that of the replayed dataset: equal digests mean equal rows.
+    sent to both. `digest` is that of the replayed dataset: equal digests mean equal rows. `routed` says that the split
+    chose the arm, so that the reward is for the arm's counter; what was sent to an arm of choice, or to both, is not.
     """
 
     puid: str
     namespace: str
     deployment: str
     predictor: str
-    segment: str  # the split in force when it was sent, e.g. "a=80,b=20"
+    segment: str  # the split in force when it was sent, e.g. "a=80,b=20"; PAIRED or PINNED and the arm past the split
     replay: int | None
     row: int | None
     prediction: object
@@ -80,3 +84,4 @@ class Outcome:
     error: str = ""
     digest: str = ""
     paired: bool = False
+    routed: bool = True

@@ -87,8 +87,8 @@ def export(
 ) -> int:
     """Write the outcomes in the order in which they were recorded; returns their number. Raises Unavailable.
 
-    `prediction` and `truth` hold single numbers; what is something else (labels, booleans, several values) stands in
-    `prediction_text` and `truth_text`, as it is or as JSON.
+    `routed` says whether the split chose the arm. `prediction` and `truth` hold single numbers; what is something else
+    (labels, booleans, several values) stands in `prediction_text` and `truth_text`, as it is or as JSON.
     """
     # Imported late: it takes a while, and only an export needs it.
     import pyarrow as pa
@@ -98,9 +98,9 @@ def export(
     text, whole, number = pa.string(), pa.int64(), pa.float64()
     kinds = {
         "puid": text, "namespace": text, "deployment": text, "predictor": text, "segment": text, "replay": whole,
-        "row": whole, "pass": whole, "digest": text, "prediction": number, "prediction_text": text, "truth": number,
-        "truth_text": text, "reward": number, "latency_ms": number, "status": text, "error": text,
-        "at": pa.timestamp("us", tz="UTC"),
+        "row": whole, "pass": whole, "digest": text, "routed": pa.bool_(), "prediction": number,
+        "prediction_text": text, "truth": number, "truth_text": text, "reward": number, "latency_ms": number,
+        "status": text, "error": text, "at": pa.timestamp("us", tz="UTC"),
     }  # fmt: skip
     schema = pa.schema(list(kinds.items()))
     make = pa.parquet.ParquetWriter if form is ExportForm.PARQUET else pa.csv.CSVWriter

@@ -63,7 +63,7 @@ def unfed(
     query = sa.select(outcomes).where(
         outcomes.c.status == OutcomeStatus.FEEDBACK_FAILED.value,
         outcomes.c.reward >= 0,
-        outcomes.c.arm == "",
+        outcomes.c.routed,
         outcomes.c.predictor != "",
         outcomes.c.id > after,
     )

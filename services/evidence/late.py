@@ -28,6 +28,10 @@ Aside = Callable[[Row, Mapping[str, Any] | None, bool], str]
 is not for the arm's counter, in words, or ""."""
 
 
+PAST_SPLIT = "they were sent to an arm past the split"
+"""Why a reward stays in the ledger alone where no split chose the arm."""
+
+
 class Pricing(Protocol):
     """What truths earn. `spec` is that of the replay which sent the row, None for single requests."""
 
@@ -89,7 +93,7 @@ def attach(
 
     The connection must hold the write lock. Returns the fates, in the order of `found`, and the ids of the outcomes
     whose reward the arm's counter should now get: they are FEEDBACK_FAILED until `fed` says otherwise. Rewards for
-    which `aside` has words are not among them.
+    which `aside` has words, and those of rows past the split, are not among them.
     """
     rows = _rows(connection, [late.puid for late in found], only)
     specs = _specs(connection, {row["replay"] for group in rows.values() for row in group})
@@ -155,7 +159,9 @@ def _amended(
     after = {**row, "truth": truth, "reward": reward}
     if not (pricing.counted(spec) and _wants_feedback(row, reward)):
         return after, ""
-    reason = aside(row, spec, by_formula) if aside is not None else ""
+    reason = "" if row["routed"] else PAST_SPLIT
+    if not reason and aside is not None:
+        reason = aside(row, spec, by_formula)
     if not reason:
         after |= {"status": OutcomeStatus.FEEDBACK_FAILED.value, "error": NOT_SENT_YET}
     elif row["status"] == OutcomeStatus.FEEDBACK_FAILED.value:  # it waited, and need not any more
@@ -164,8 +170,8 @@ def _amended(
 
 
 def _wants_feedback(row: Row, reward: float | None) -> bool:
-    """Whether the arm's counter lacks this reward: a counter only grows, and counts what the split divided."""
-    if reward is None or reward < 0 or row["arm"] or not row["predictor"]:
+    """Whether the arm's counter lacks this reward; a counter only grows."""
+    if reward is None or reward < 0 or not row["predictor"]:
         return False
     return row["reward"] is None or row["status"] == OutcomeStatus.FEEDBACK_FAILED.value
 

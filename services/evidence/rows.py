@@ -27,6 +27,7 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
         "pass": outcome.pass_,
         "arm": outcome.predictor if outcome.paired else "",
         "digest": outcome.digest,
+        "routed": outcome.routed and not outcome.paired,
         "prediction": plain(outcome.prediction),
         "truth": plain(outcome.truth),
         "reward": None if reward is None or not math.isfinite(reward) else float(reward),

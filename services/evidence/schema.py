@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-REVISION = "0002"
+REVISION = "0003"
 """The revision of services/evidence/migrations that makes these tables."""
 
 VERSION_TABLE = "decant_schema"
@@ -65,6 +65,7 @@ outcomes = sa.Table(
     sa.Column("pass", sa.Integer, nullable=False, default=0),
     sa.Column("arm", sa.String(63), nullable=False, server_default="", comment="the predictor if paired, else empty"),
     sa.Column("digest", sa.String(64), nullable=False, server_default="", comment="of the dataset"),
+    sa.Column("routed", sa.Boolean, nullable=False, server_default=sa.true(), comment="the split chose the arm"),
     sa.Column("prediction", sa.JSON(none_as_null=True)),
     sa.Column("truth", sa.JSON(none_as_null=True)),
     sa.Column("reward", sa.Float),
@@ -164,7 +165,7 @@ decisions = sa.Table(
     sa.Column("deployment", sa.String(63), nullable=False),
     sa.Column("call", sa.String(16), nullable=False, comment="promote keep end"),
     sa.Column("winner", sa.String(63), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False, comment="intended doing done undone"),
+    sa.Column("state", sa.String(16), nullable=False, comment="doing done undoing undone"),
     sa.Column("steps", sa.JSON, nullable=False),
     sa.Column("evidence", sa.JSON, nullable=False),
     sa.Column("report", sa.Text, nullable=False, comment="path of the report"),

@@ -163,6 +163,11 @@ class ReplayPlan:
     patience_s: float = PATIENCE_S
 
     @property
+    def routed(self) -> bool:
+        """Whether the split chooses the arm of each row."""
+        return not self.arms and not self.predictor
+
+    @property
     def feedback(self) -> bool:
         """Whether rewards are sent to the arms. Not in pairs: the counters are for traffic that the split divides.
 

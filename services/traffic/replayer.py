@@ -23,7 +23,7 @@ from typing import Any
 
 import orjson
 
-from services.domain import PAIRED, Outcome, OutcomeStatus
+from services.domain import PAIRED, PINNED, Outcome, OutcomeStatus
 from services.errors import DecantError, InvalidPayload, Unavailable
 from services.traffic.asking import Reply, Route, ask, unwrap
 from services.traffic.pacing import Pacer, RateWindow
@@ -73,7 +73,7 @@ class _Replayer:
         self._errors: deque[str] = deque(maxlen=KEPT_ERRORS)
         self._asked: list[Route] = []
         self._routes: dict[str, Route] = {}
-        self._segment = PAIRED if plan.arms else f"pinned:{plan.predictor}" if plan.predictor else ""
+        self._segment = PAIRED if plan.arms else f"{PINNED}{plan.predictor}" if plan.predictor else ""
         self._unsaved: list[Outcome] = []
         self._room = asyncio.Event()
         self._room.set()
@@ -157,7 +157,7 @@ class _Replayer:
             return Outcome(
                 puid, plan.namespace, plan.deployment, arm, segment, plan.replay, row.index,
                 truth=row.truth, status=status, at=at, pass_=row.pass_, error=error, digest=plan.digest,
-                paired=bool(plan.arms), **(standard | found),
+                paired=bool(plan.arms), routed=plan.routed, **(standard | found),
             )  # fmt: skip
 
         try:

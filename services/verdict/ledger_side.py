@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from services.domain import LATENCY_EDGES_MS
+from services.domain import LATENCY_EDGES_MS, PINNED
 from services.evidence.blocks import Block, PairBlock
 from services.evidence.replay_table import ReplayRecord
 from services.operations import read_split
@@ -19,8 +19,6 @@ from services.traffic.replay import ReplayMode
 from services.verdict.rule import Rule
 
 _NONE = Sums()
-PINNED = "pinned:"
-"""How the segment of a one-arm replay begins."""
 JOIN_S = 5.0
 
 
@@ -208,12 +206,12 @@ def through_split(blocks: Iterable[Block], predictor: str) -> Sums:
 
 def one_arm_rewards(blocks: Iterable[Block], predictor: str) -> Sums:
     """Rewards that an arm earned from rows that were all meant for it: in its counters, but of no split."""
-    return Sums.merge(b.reward for b in blocks if b.predictor == predictor and b.segment.startswith(PINNED))
+    return Sums.merge(b.reward for b in blocks if b.predictor == predictor and _one_arm_replay(b))
 
 
 def one_arm_times(blocks: Iterable[Block]) -> list[tuple[float, float]]:
     """(from, to) unix times in which rows went to one arm, oldest first, overlaps joined."""
-    spans = sorted((b.first_at.timestamp(), b.last_at.timestamp()) for b in blocks if b.segment.startswith(PINNED))
+    spans = sorted((b.first_at.timestamp(), b.last_at.timestamp()) for b in blocks if _one_arm_replay(b))
     joined: list[tuple[float, float]] = []
     for begin, end in spans:
         if joined and begin <= joined[-1][1] + JOIN_S:
@@ -221,6 +219,11 @@ def one_arm_times(blocks: Iterable[Block]) -> list[tuple[float, float]]:
         else:
             joined.append((begin, end))
     return joined
+
+
+def _one_arm_replay(block: Block) -> bool:
+    """Single requests to an arm past the split are no replay: their rewards reach no counter."""
+    return block.replay is not None and block.segment.startswith(PINNED)
 
 
 def _feeds_both(segment: str, rule: Rule) -> bool:

@@ -9,16 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.autogenerate import compare_metadata
 from alembic.config import Config
+from alembic.migration import MigrationContext
 
 from services.errors import StartFailed
 from services.evidence import upgrade
 from services.evidence.database import open_database
 from services.evidence.export import ExportForm
 from services.evidence.late import LateTruth
-from services.evidence.schema import REVISION, VERSION_TABLE
+from services.evidence.schema import REVISION, VERSION_TABLE, metadata
 from services.evidence.store import EvidenceStore
 from tests.support import postgres
+from tests.support.old_evidence import ROUTED_OF_0002, make_0002
 from tests.support.outcomes import (
     NearTruth,
     check_pairs,
@@ -132,6 +135,19 @@ def test_a_database_from_before_revisions_opened_by_several_at_once(url: str) ->
         open_database(url)
     for database in (old, *opened):
         database.dispose()
+
+
+def test_rows_of_before_are_marked_and_every_revision_leads_to_the_tables_that_the_code_knows(url: str) -> None:
+    old = sa.create_engine(url)
+    with old.begin() as connection:
+        make_0002(connection)
+    old.dispose()
+    database = open_database(url)
+    assert {o.puid: o.routed for o in EvidenceStore(database).outcomes("seldon", "wine")} == ROUTED_OF_0002
+    with database.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
+    database.dispose()
 
 
 def test_a_new_database_opened_by_several_at_once(url: str) -> None:

@@ -76,5 +76,6 @@ def test_rows_of_one_request_are_outcomes_with_puids_of_their_own(tmp_path: Path
     assert {o.puid for o in outcomes if o.predictor == "a"} == {one.puid}
     assert {o.puid for o in outcomes if o.status is OutcomeStatus.OK} == {one.puid, f"{two.puid}-0", f"{two.puid}-1"}
     (failed,) = [o for o in outcomes if o.status is OutcomeStatus.PREDICTION_FAILED]
-    assert failed.predictor == "b" and "not allowed" in failed.error and failed.segment == "a=100,b=0"
+    assert failed.predictor == "b" and "not allowed" in failed.error and failed.segment == "pinned:b"
+    assert {(o.segment, o.routed) for o in outcomes} == {("a=100,b=0", True), ("pinned:b", False)}
     database.dispose()

@@ -69,21 +69,32 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_the_truth_of_a_single_request_reaches_the_arm_that_answered(world: World) -> None:
     trial = Trial("seldon", "wine", (5.0,))
-    answers = try_row(world.engine, world.predictions, world.store, trial, ["a", "b", None])
+    answers = try_row(world.engine, world.predictions, world.store, trial, [None] * 12)
+    assert {answer.predictor for answer in answers} == {"a", "b"}
     puids = [answer.prediction.puid for answer in answers if answer.prediction]
     report = world.attach("puid,truth\n" + "".join(f"{puid},6\n" for puid in puids), reward=BOUNDED)
-    assert (report.lines, report.attached, report.fed, report.unfed) == (3, 3, 3, 0)
+    assert (report.lines, report.attached, report.fed, report.unfed) == (12, 12, 12, 0)
     rewards = {"a": 0.5, "b": 1.0}  # a answers 5, b answers 6
     assert sorted(world.gateway.feedback) == sorted(
         (puid, answer.predictor, rewards[answer.predictor]) for puid, answer in zip(puids, answers, strict=True)
     )
     assert all(sent == said for sent, said in world.gateway.arms_in_responses)
-    assert world.gateway.truths == [6, 6, 6]
+    assert world.gateway.truths == [6] * 12
     assert {world.status(puid) for puid in puids} == {OutcomeStatus.OK}
 
     again = world.attach("puid,truth\n" + "".join(f"{puid},6\n" for puid in puids), reward=BOUNDED)
-    assert (again.kept, again.attached, again.fed, len(world.gateway.feedback)) == (3, 0, 0, 3)
+    assert (again.kept, again.attached, again.fed, len(world.gateway.feedback)) == (12, 0, 0, 12)
     check_sums(world.store, "a")
+
+
+def test_the_truth_of_a_request_to_one_arm_stays_in_the_ledger_and_that_is_said(world: World) -> None:
+    answers = try_row(world.engine, world.predictions, world.store, Trial("seldon", "wine", (5.0,)), ["a", "b"])
+    puids = [answer.prediction.puid for answer in answers if answer.prediction]
+    report = world.attach("puid,truth\n" + "".join(f"{puid},6\n" for puid in puids), reward=BOUNDED)
+    assert (report.attached, report.fed, report.unfed, world.gateway.feedback) == (2, 0, 0, [])
+    assert report.aside_sentences == ["2 stay in the ledger alone: they were sent to an arm past the split"]
+    assert {world.status(puid) for puid in puids} == {OutcomeStatus.OK} and world.resend().aside == {}
+    check_sums(world.store, "b")
 
 
 def test_a_replay_says_itself_what_a_truth_earns_and_pairs_are_not_for_the_counters(world: World) -> None:
@@ -93,6 +104,7 @@ def test_a_replay_says_itself_what_a_truth_earns_and_pairs_are_not_for_the_count
     world.store.ledger.record([paired(1, arm, replay=2, prediction=5.0, **bare()) for arm in "ab"])
     report = world.attach("puid,truth\nr1-0-1,6\nr2-0-1-a,6\nr2-0-1-b,7\n")
     assert (report.attached, report.fed) == (3, 1)
+
     assert world.gateway.feedback == [("r1-0-1", "b", 0.5)]
     check_sums(world.store, "b")
 

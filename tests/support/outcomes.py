@@ -44,7 +44,7 @@ def outcome(row: int, predictor: str = "a", replay: int | None = 1, **values: An
 def paired(row: int, arm: str, replay: int = 1, **values: Any) -> Outcome:
     """One of the two answers to a row of a paired replay."""
     puid = f"r{replay}-{values.get('pass_', 0)}-{row}-{arm}"
-    return outcome(row, arm, replay, **({"puid": puid, "segment": PAIRED, "paired": True} | values))
+    return outcome(row, arm, replay, **({"puid": puid, "segment": PAIRED, "paired": True, "routed": False} | values))
 
 
 def new_replay(store: EvidenceStore, **spec: Any) -> int:

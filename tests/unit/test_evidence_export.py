@@ -54,6 +54,7 @@ def test_both_forms_hold_every_column_of_every_outcome(store: EvidenceStore, for
     assert found.reward.fillna(-1).tolist() == [0.8, 0.0, -1, -1, 0.8, 0.8, 0.8]
     assert found.replay.fillna(-1).tolist() == [1, 1, 1, 1, 2, 2, -1]
     assert found.digest.fillna("").tolist()[0] == "d1"
+    assert found.routed.tolist() == [True] * 4 + [False] * 2 + [True]
     assert found["at"].iloc[1] == AT + timedelta(seconds=1)
     assert found.status.tolist()[3] == "prediction_failed" and found.error.tolist()[3] == "no"
 

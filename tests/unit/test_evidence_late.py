@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from services.domain import Outcome, OutcomeStatus
 from services.evidence.database import open_database
-from services.evidence.late import Fate, LateTruth
+from services.evidence.late import PAST_SPLIT, Fate, LateTruth
 from services.evidence.schema import corrections
 from services.evidence.store import EvidenceStore
 from tests.support.outcomes import (
@@ -153,6 +153,28 @@ def test_rewards_that_may_be_negative_are_not_for_the_counters(store: EvidenceSt
     store.ledger.record([outcome(1, **BARE)])
     _, to_feed = store.ledger.attach([LateTruth("r1-0-1", truth=6)], NearTruth(counted=False), who="ann")
     assert (to_feed, row(store, "r1-0-1").reward, row(store, "r1-0-1").status) == ([], 0.5, OutcomeStatus.OK)
+
+
+def test_what_no_split_divided_earns_for_the_ledger_alone(store: EvidenceStore) -> None:
+    pinned = {"segment": "pinned:a", "routed": False} | BARE
+    paired_replay(store), new_replay(store, mode="pinned", predictor="a")
+    hand = {"replay": None, **BARE}
+    store.ledger.record(
+        [
+            *(paired(1, arm, **BARE) for arm in "ab"),
+            outcome(1, replay=2, puid="one-arm", **pinned),
+            outcome(1, puid="by-hand", **(hand | pinned)),
+            outcome(1, puid="split", **hand),
+        ]
+    )
+    late = [LateTruth(puid, reward=0.5) for puid in ("r1-0-1-a", "r1-0-1-b", "one-arm", "by-hand", "split")]
+    found, to_feed = store.ledger.attach(late, NearTruth(), who="ann")
+    assert [one.aside for one in found] == [(PAST_SPLIT,)] * 4 + [()]
+    assert [one.puid for one in store.ledger.unfed()] == ["split"] and len(to_feed) == 1
+    assert {row(store, one.puid).reward for one in late} == {0.5}
+    assert row(store, "by-hand").status is OutcomeStatus.OK
+    check_sums(store, "a")
+    check_sums(store, "b")
 
 
 def test_pairs_follow_their_rows(store: EvidenceStore) -> None:

@@ -15,7 +15,7 @@ from services.evidence import upgrade
 from services.evidence.database import open_database
 from services.evidence.schema import REVISION, VERSION_TABLE, metadata
 from services.evidence.store import EvidenceStore
-from tests.support.old_evidence import make_old
+from tests.support.old_evidence import ROUTED_OF_0002, make_0002, make_old
 from tests.support.outcomes import new_replay, outcome
 
 
@@ -51,6 +51,19 @@ def test_a_database_from_before_revisions_is_migrated_with_its_rows(tmp_path: Pa
         assert upgrade.current(connection) == REVISION
         indexes = {index["name"] for index in sa.inspect(connection).get_indexes("outcomes")}
     assert {"ix_outcomes_puid", "outcomes_by_deployment", "ix_outcomes_block"} <= indexes
+    database.dispose()
+
+
+def test_rows_of_before_are_marked_by_what_their_replay_did(tmp_path: Path) -> None:
+    old = sa.create_engine(of(tmp_path / "old.db"))
+    with old.begin() as connection:
+        make_0002(connection)
+    old.dispose()
+    database = open_database(of(tmp_path / "old.db"))
+    store = EvidenceStore(database)
+    assert {o.puid: o.routed for o in store.outcomes("seldon", "wine")} == ROUTED_OF_0002
+    assert sum(b.sent for b in store.ledger.blocks("seldon", "wine")) == len(ROUTED_OF_0002)
+    assert sum(b.n for b in store.ledger.pair_blocks("seldon", "wine")) == 1
     database.dispose()
 
 
