@@ -40,7 +40,8 @@ class Answer:
     """What one endpoint said. `asked` is the arm it was pinned to, None for the split.
 
     Either `prediction` or `error` is None. `feedback_error` says why there is no reward, or why it did not arrive,
-    though the prediction did.
+    though the prediction did. `fed` says that the reward reached the arm's counter: that of an arm that was asked past
+    the split is not sent, nor one that can be negative.
     """
 
     asked: str | None
@@ -51,16 +52,12 @@ class Answer:
     error: DecantError | None = None
     reward: float | None = None
     feedback_error: DecantError | None = None
+    fed: bool = False
 
     @property
     def predictor(self) -> str:
         """The arm that answered, or was asked; "" when nothing tells."""
         return (self.prediction.predictor if self.prediction else "") or self.asked or ""
-
-    @property
-    def fed(self) -> bool:
-        """Whether the reward reached the arm's counter; that of an arm that was asked past the split is not sent."""
-        return self.asked is None and self.reward is not None and self.feedback_error is None
 
 
 def try_row(
@@ -72,8 +69,9 @@ def try_row(
 ) -> tuple[Answer, ...]:
     """Send the row to each of `asked` at once and record the outcomes, with rewards where the truth is known.
 
-    A reward is sent as feedback only if the row went through the split: the arms' counters are for traffic that the
-    split divides. A failure of one arm is part of its answer.
+    A reward is sent as feedback only if the row went through the split, since the arms' counters are for traffic that
+    the split divides, and if it is of a kind that is never negative, since they only grow. All are in the ledger. A
+    failure of one arm is part of its answer.
 
     Raises:
         NotFound: if there is no such deployment or arm.
@@ -137,14 +135,15 @@ def _ask(predictions: PredictionClient, trial: Trial, arm: str | None, endpoint:
     done = Answer(arm, endpoint, request, response, prediction)
     if trial.truth is None or trial.reward is None:
         return done
-    reward: float | None = None
+    reward, counted = None, arm is None and trial.reward.counted
     try:
         reward = trial.reward(trial.truth, prediction.values[0] if prediction.values else None)
-        if arm is None:
+        counted = counted and not reward < 0  # of a formula that was never negative where it was tried
+        if counted:
             predictions.feedback(endpoint, request, response, reward, trial.truth)
     except DecantError as error:
-        return Answer(arm, endpoint, request, response, prediction, reward=reward, feedback_error=error)
-    return Answer(arm, endpoint, request, response, prediction, reward=reward)
+        return replace(done, reward=reward, feedback_error=error)
+    return replace(done, reward=reward, fed=counted)
 
 
 def _outcome(trial: Trial, status: DeploymentStatus, answer: Answer) -> Outcome:

@@ -17,7 +17,8 @@ from services.errors import NotFound
 from services.traffic.snippets import curl_text, python_text
 from services.trials import Answer
 
-LEDGER_ALONE = "Not sent as feedback: the arms' counters are for traffic that the split divides."
+PAST_SPLIT = "Not sent as feedback: the arms' counters are for traffic that the split divides."
+MAY_BE_NEGATIVE = "Not sent as feedback: it can be negative, and the arms' counters only grow."
 
 
 def draw_answers(answers: Sequence[Answer], deployment: Deployment) -> None:
@@ -90,7 +91,11 @@ def _draw_one(answer: Answer, deployment: Deployment) -> None:
             if answer.fed:
                 st.metric("Reward sent", fmt.number(answer.reward, 4))
             else:
-                st.metric("Reward, in the ledger", fmt.number(answer.reward, 4), help=LEDGER_ALONE)
+                st.metric(
+                    "Reward, in the ledger",
+                    fmt.number(answer.reward, 4),
+                    help=PAST_SPLIT if answer.asked else MAY_BE_NEGATIVE,
+                )
     if answer.feedback_error is not None:
         lacking = "it has no reward" if answer.asked else "its feedback did not arrive"
         st.caption(f":red[The prediction is there, but {lacking}:]")

@@ -59,6 +59,32 @@ def test_an_arm_asked_past_the_split_earns_for_the_ledger_alone(tmp_path: Path) 
     database.dispose()
 
 
+@pytest.mark.parametrize(
+    ("reward", "earned"),
+    [
+        (Reward(RewardKind.ABSOLUTE), -1.0),
+        (Reward(RewardKind.SQUARED), -1.0),
+        # Counted, as it is never negative where formulas are tried: this row is where nobody looked.
+        (Reward(RewardKind.FORMULA, expression="abs(y_pred) if y_pred != 5 else 0 - 1"), -1.0),
+        (Reward(RewardKind.FORMULA, expression="abs(y - y_pred) - 1"), 0.0),
+    ],
+)
+def test_what_can_be_negative_is_for_the_ledger_alone(tmp_path: Path, reward: Reward, earned: float) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'evidence.db'}")
+    store = EvidenceStore(database)
+    with SeldonStub({"a": 100}) as stub:
+        engine = MemoryEngine(stub.url)
+        engine.apply(Deployment("seldon", "wine", (Predictor("a", "models:/m-a"),)), note=ChangeNote("ada", "a test"))
+        trial = Trial("seldon", "wine", (5.0,), truth=6.0, reward=reward)
+        (answer,) = try_row(engine, PredictionClient(), store, trial)
+        assert stub.feedback == []
+    assert (answer.reward, answer.feedback_error, answer.fed) == (earned, None, False)
+    (kept,) = store.outcomes("seldon", "wine")
+    assert (kept.reward, kept.status, kept.error) == (earned, OutcomeStatus.OK, "")
+    assert store.ledger.unfed() == []
+    database.dispose()
+
+
 def test_rows_of_one_request_are_outcomes_with_puids_of_their_own(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path / 'evidence.db'}")
     store, predictions = EvidenceStore(database), PredictionClient()
