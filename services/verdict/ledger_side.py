@@ -1,8 +1,8 @@
 """What the ledger has for one test, sorted: which replays count, which rows twice, and the sums per arm. Pure.
 
-A row that is sent again tells nothing new: the models would say the same. So of several replays of one dataset only
-the one with the most rows counts; several passes over the rows count as one in pairs, and not at all through a split,
-where it is not known which arm a row would have met.
+A row that is sent again tells nothing new: the models would say the same. So of replays that share rows of a dataset
+only the one with the most counts, while parts of it that share none all do. Several passes over the rows count as one
+in pairs, and not at all through a split, where it is not known which arm a row would have met.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def paired_side(
     for block in pair_blocks:
         if block.replay in ours:
             by_replay.setdefault(block.replay, []).append(block)
-    chosen = _largest_of_each_dataset(
+    chosen = _without_repeats(
         {number: sum(b.n for b in found) / _passes(ours[number]) for number, found in by_replay.items()}, ours
     )
     kept = [once(block, ours[number]) for number in chosen for block in by_replay[number]]
@@ -162,7 +162,7 @@ def shrunk(sums: Sums, passes: int) -> Sums:
 class LiveSide:
     """The live replays that count: (A, B) per split that fed both arms, and which replays these are.
 
-    `left_out` are replays that sent rows again: several passes, or rows of a dataset that a larger replay has.
+    `left_out` are replays that sent rows again: several passes, or rows that a larger replay has.
     """
 
     strata: tuple[tuple[ArmSums, ArmSums], ...]
@@ -178,7 +178,7 @@ def live_side(rule: Rule, replays: Iterable[ReplayRecord], blocks: Sequence[Bloc
         if block.replay in ours and not block.paired:
             sent[block.replay] = sent.get(block.replay, 0) + block.sent
     single = {number: rows for number, rows in sent.items() if _passes(ours[number]) == 1}
-    chosen = set(_largest_of_each_dataset(single, ours))
+    chosen = set(_without_repeats(single, ours))
     by_segment: dict[str, dict[str, ArmSums]] = {}
     for block in blocks:
         if block.replay in chosen and _feeds_both(block.segment, rule):
@@ -189,14 +189,13 @@ def live_side(rule: Rule, replays: Iterable[ReplayRecord], blocks: Sequence[Bloc
     return LiveSide(strata, tuple(sorted(chosen)), tuple(sorted(set(sent) - chosen)))
 
 
-def _largest_of_each_dataset(rows: Mapping[int, float], records: Mapping[int, ReplayRecord]) -> list[int]:
-    """Of the replays with the same rows to draw from, the one that sent most."""
-    best: dict[str, int] = {}
-    for number, count in rows.items():
-        digest = str(records[number].spec.get("digest", number))
-        if digest not in best or count > rows[best[digest]]:
-            best[digest] = number
-    return sorted(best.values())
+def _without_repeats(rows: Mapping[int, float], records: Mapping[int, ReplayRecord]) -> list[int]:
+    """The replays of which no two share a row, those that sent most first. Parts of one dataset may all count."""
+    kept: list[int] = []
+    for number in sorted(rows, key=lambda number: (-rows[number], number)):
+        if not any(records[number].shares_rows(records[other]) for other in kept):
+            kept.append(number)
+    return sorted(kept)
 
 
 def through_split(blocks: Iterable[Block], predictor: str) -> Sums:

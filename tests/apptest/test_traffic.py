@@ -116,8 +116,8 @@ class TestOneRequest:
         assert "SeldonClient(" in code
         outcomes = live.services.store.outcomes("seldon", "wine")
         assert {(o.predictor, o.segment, o.status) for o in outcomes} == {
-            ("a", "a=80,b=20", OutcomeStatus.OK),
-            ("b", "a=80,b=20", OutcomeStatus.OK),
+            ("a", "pinned:a", OutcomeStatus.OK),
+            ("b", "pinned:b", OutcomeStatus.OK),
         }
         assert live.gateway.feedback == []
 
