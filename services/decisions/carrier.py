@@ -64,11 +64,14 @@ class Carrier:
         return record
 
     def save(self, record: DecisionRecord, progress: Progress, state: State | None = None) -> DecisionRecord:
-        """Note the progress, and the state if it is another one."""
+        """Note the progress, and the state if it is another one. Raises Conflict if another decision is unfinished."""
         to = state or State(record.state)
         steps = progress.to_json()
         finished = datetime.now(UTC) if to.final else None
-        if not self._table.move(record.id, [record.state], steps=steps, state=to.value, finished_at=finished):
+        values = {"steps": steps, "state": to.value, "finished_at": finished}
+        reopened = State(record.state).final
+        table = self._table
+        if not (table.reopen(record, **values) if reopened else table.move(record.id, [record.state], **values)):
             raise Unavailable("The decision", "another process went on with it", "Look at what became of it.")
         return replace(record, steps=steps, state=to.value, finished_at=finished)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.errors import NotFound
-from services.evidence.door import connect, plain
-from services.evidence.schema import decisions
+from services.errors import Conflict, NotFound
+from services.evidence.door import connect, plain, write
+from services.evidence.schema import ab_tests, decisions
 
 DOING, DONE, UNDOING, UNDONE = "doing", "done", "undoing", "undone"
 UNFINISHED = (DOING, UNDOING)
@@ -64,7 +64,7 @@ class DecisionTable:
         override: bool = False,
         state: str = DOING,
     ) -> DecisionRecord:
-        """A decision that is about to be carried out."""
+        """A decision that is about to be carried out. Raises Conflict while another of the deployment is unfinished."""
         values = {
             "test": test,
             "namespace": namespace,
@@ -80,7 +80,8 @@ class DecisionTable:
             "override": override,
             "at": datetime.now(UTC),
         }
-        with connect(self._database) as connection:
+        with write(self._database) as connection:
+            _check_alone(connection, namespace, deployment)
             key = connection.execute(sa.insert(decisions).values(values)).inserted_primary_key
         return self.get(int(key[0]) if key else -1)
 
@@ -94,10 +95,14 @@ class DecisionTable:
 
     def move(self, decision_id: int, origins: Sequence[str], **values: Any) -> bool:
         """Write `values` if the decision is in one of the states `origins`; returns whether it was."""
-        statement = sa.update(decisions).where(decisions.c.id == decision_id, decisions.c.state.in_(list(origins)))
-        kept = {key: value if isinstance(value, datetime) else plain(value) for key, value in values.items()}
         with connect(self._database) as connection:
-            return connection.execute(statement.values(kept)).rowcount > 0
+            return connection.execute(_moving(decision_id, origins, values)).rowcount > 0
+
+    def reopen(self, record: DecisionRecord, **values: Any) -> bool:
+        """As `move`, of a finished decision that becomes unfinished: raises Conflict while another one is."""
+        with write(self._database) as connection:
+            _check_alone(connection, record.namespace, record.deployment)
+            return connection.execute(_moving(record.id, [record.state], values)).rowcount > 0
 
     def unfinished(self) -> list[DecisionRecord]:
         """Those that somebody began to carry out and did not finish, oldest first."""
@@ -116,3 +121,24 @@ class DecisionTable:
             query = query.where(decisions.c.deployment == deployment)
         with connect(self._database) as connection:
             return [DecisionRecord(**row) for row in connection.execute(query).mappings()]
+
+
+def _moving(decision_id: int, origins: Sequence[str], values: Mapping[str, Any]) -> sa.Update:
+    statement = sa.update(decisions).where(decisions.c.id == decision_id, decisions.c.state.in_(list(origins)))
+    kept = {key: value if isinstance(value, datetime) else plain(value) for key, value in values.items()}
+    return statement.values(kept)
+
+
+def _check_alone(connection: sa.Connection, namespace: str, deployment: str) -> None:
+    """Nobody decides on the deployment until the transaction of `write` ends, from whichever machine.
+
+    On PostgreSQL the rows of its tests are the lock: who comes second waits here, then sees what the first one wrote.
+    """
+    here = (ab_tests.c.namespace == namespace, ab_tests.c.deployment == deployment)
+    connection.execute(sa.select(ab_tests.c.id).where(*here).order_by(ab_tests.c.id).with_for_update()).all()
+    query = sa.select(decisions.c.id, decisions.c.who).where(
+        decisions.c.namespace == namespace, decisions.c.deployment == deployment, decisions.c.state.in_(UNFINISHED)
+    )
+    found = connection.execute(query).first()
+    if found is not None:
+        raise Conflict(f"The test of {namespace}/{deployment}", f"decision {found.id} by {found.who} is not finished")

@@ -27,7 +27,7 @@ from tests.support.mlflow_server import RunningMlflow, running_mlflow
 from tests.support.waiting import free_port
 
 CHANGING = {
-    *("add", "move"),  # the table of decisions
+    *("add", "move", "reopen"),  # the table of decisions
     *("intend_change", "confirm_change", "record_change"),  # the history
     *("apply",),  # the engine
     *("register", "set_alias", "tag_version", "tag_run", "log_text"),  # MLflow

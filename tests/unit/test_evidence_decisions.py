@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from services.decisions.model import State
-from services.errors import NotFound
+from services.errors import Conflict, NotFound
 from services.evidence.database import open_database
 from services.evidence.decision_table import DOING, DONE, UNDOING, UNFINISHED
 from services.evidence.store import EvidenceStore
+from tests.support.decision_races import assert_one_is_taken
 
 
 @pytest.fixture
@@ -68,6 +69,23 @@ def test_a_decision_moves_from_state_to_state(store: EvidenceStore) -> None:
     assert store.decisions.recent("seldon", "beer") == []
     with pytest.raises(NotFound):
         store.decisions.get(99)
+
+
+def test_of_decisions_taken_at_once_one_is(store: EvidenceStore) -> None:
+    test = store.tests.start("seldon", "wine", {}, "a", "b", "ann")
+    other = store.tests.start("seldon", "beer", {}, "a", "b", "ann")
+    assert_one_is_taken(store, test.id)
+    (made,) = store.decisions.unfinished()
+    beer = store.decisions.add(other.id, "seldon", "beer", call="end-test", winner="", who="ann", why="")
+    with pytest.raises(Conflict, match=f"decision {made.id} by ann is not finished"):
+        store.decisions.add(test.id, "seldon", "wine", call="keep", winner="a", who="bob", why="")
+    store.decisions.move(made.id, [DOING], state=DONE)
+    newer = store.decisions.add(test.id, "seldon", "wine", call="keep", winner="a", who="bob", why="")
+    with pytest.raises(Conflict, match=f"decision {newer.id} by bob"):
+        store.decisions.reopen(store.decisions.get(made.id), state=UNDOING)
+    store.decisions.move(newer.id, [DOING], state=DONE)
+    assert store.decisions.reopen(store.decisions.get(made.id), state=UNDOING)
+    assert [one.id for one in store.decisions.unfinished()] == [made.id, beer.id]
 
 
 def test_whoever_carries_decisions_out_knows_every_state_that_is_left_unfinished() -> None:
