@@ -27,8 +27,9 @@ from services.tracking.datasets import DatasetCatalogue
 from services.tracking.models import ModelCatalogue
 from services.tracking.runs import RunCatalogue
 from services.traffic.client import PredictionClient
-from services.traffic.replay import ReplaySpec
+from services.traffic.replay import ReplayMode, ReplaySpec
 from services.verdict.reading import Sources
+from services.verdict.rule import Decides
 from services.verdict.service import Verdicts
 
 
@@ -96,7 +97,8 @@ def build_services(settings: Settings) -> Services:
 
 def _begin_test(verdicts: Verdicts, spec: ReplaySpec, who: str) -> None:
     note = ChangeNote(who, "with the first replay")
-    verdicts.begin_with(spec.namespace, spec.deployment, spec.reward, note=note, arms=spec.arms)
+    decides = Decides.PAIRED if spec.mode is ReplayMode.PAIRED else Decides.LIVE
+    verdicts.begin_with(spec.namespace, spec.deployment, spec.reward, note=note, arms=spec.arms, decides=decides)
 
 
 def _said(ask: Callable[[], object], detail: str) -> str:

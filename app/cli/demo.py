@@ -48,6 +48,7 @@ def demo(rows: int, retrain: bool) -> None:
     references = {arm: _model(built, values, retrain) for arm, values in MODELS.items()}
     say(f"2. {NAME} in namespace {DEFAULT_NAMESPACE}, traffic {SPLIT}")
     _deploy(built, references)
+    _begin_test(built)
     say(f"3. {rows:,} rows of wine sent through the split, each with the bounded reward 1/(1+e²)")
     done = _replay(built, rows)
     click.echo()
@@ -104,6 +105,13 @@ def _present(built: Services) -> Deployment | None:
 
 def _contents(deployment: Deployment) -> str:
     return ", ".join(f"{p.name}={p.provenance.label or p.model_uri} at {p.traffic} %" for p in deployment.predictors)
+
+
+def _begin_test(built: Services) -> None:
+    """The rule before the first row: of the two replays that follow, the one to both arms decides."""
+    spec = _spec()
+    words = note(built, "make demo: is the second model better?")
+    built.verdicts.begin_with(spec.namespace, spec.deployment, spec.reward, note=words, arms=tuple(MODELS))
 
 
 def _replay(built: Services, rows: int) -> Replay:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from services.verdict.rule import ABTest, Rule
 
 REWARDS = ("bounded", "hit", "absolute", "squared", "brier", "log_loss", "formula", "tutorial")
+DECIDES = ("paired", "live", "either")
 why_option = click.option("--why", required=True, help="Why; kept with the test.")
 
 
@@ -36,6 +37,11 @@ def test() -> None:
 @click.option("--reward", type=click.Choice(REWARDS), help="What a prediction earns.  [default: the newest replay's]")
 @click.option("--scale", type=float, help="The error that earns one half of the bounded reward.")
 @click.option("--formula", help="For --reward formula: an expression over y and y_pred.")
+@click.option(
+    "--decides",
+    type=click.Choice(DECIDES),
+    help="Source that names the winner; the other can object. Either: each at half of alpha.  [default: paired]",
+)
 @click.option("--alpha", type=float, help="Chance of ever naming a difference that is not there.")
 @click.option("--minimum-effect", type=float, help="Smallest difference of the mean reward worth shipping.")
 @click.option("--planned-rows", "planned_pairs", type=int, help="Rows of paired replay that are planned.")
@@ -53,6 +59,7 @@ def start(
     reward: str | None,
     scale: float | None,
     formula: str | None,
+    decides: str | None,
     why: str,
     as_json: bool,
     **numbers: float | None,
@@ -61,13 +68,18 @@ def start(
 
     \b
     Example: python -m app test start wine --minimum-effect 0.002 --why "is the wider model better?"
+    Example: python -m app test start wine --decides live --why "does it hold up in traffic?"
     JSON: {"id", "rule": {...}, "model_a", "model_b", "who", "started_at", "why", ...}
     """
+    from services.verdict.rule import Decides
+
     built = services()
     namespace, name = deployment_key(name, namespace)
     proposed = built.verdicts.propose(namespace, name)
     rule = replace(proposed, champion=champion or proposed.champion, challenger=challenger or proposed.challenger)
     rule = _with_numbers(_with_reward(rule, reward, scale, formula), numbers)
+    if decides is not None:
+        rule = replace(rule, decides=Decides(decides))
     begun = built.verdicts.start(namespace, name, rule.validated(), note=note(built, why))
     if as_json:
         put_json(plain(begun))

@@ -29,7 +29,8 @@ def draw_evidence(assessment: Assessment, zone: tzinfo, *, key: str) -> None:
     strands = ((Source.PAIRED, assessment.paired), (Source.LIVE, assessment.live))
     for column, (source, strand) in zip(st.columns(2, gap="medium"), strands, strict=True):
         with column, st.container(border=True, height="stretch"), boundary(TITLES[source]):
-            st.markdown(f"**{TITLES[source]}** &nbsp; :gray[{escape(summary(strand))}]")
+            role = "decides" if assessment.test.rule.decided_by(source) else "can object"
+            st.markdown(f"**{TITLES[source]}**, {role} &nbsp; :gray[{escape(summary(strand))}]")
             if strand is None:
                 st.caption(MISSING[source])
                 link_to_replay(assessment.test, "Start a replay")
@@ -42,7 +43,7 @@ def summary(strand: Strand | None) -> str:
     """The difference, its interval and n, in a line. Pure."""
     if strand is None:
         return "nothing yet"
-    n = f"n {fmt.count(strand.n)} {words.UNITS[strand.source]}"
+    n = f"n {words.amount(strand)}"
     if strand.interval is None:
         return n
     return f"B − A {words.change(strand.interval.estimate, '')} ({words.bounds(strand.interval, '')}), {n}"

@@ -38,6 +38,7 @@ def rule_line(assessment: Assessment, zone: tzinfo) -> str:
     minimum = f"minimum effect {fmt.number(rule.minimum_effect, 4)}" if rule.minimum_effect else "no minimum effect"
     facts = (
         f"mean of {rule.reward.formula}",
+        f"decided by {words.DECIDES[rule.decides]}",
         f"alpha {rule.alpha:g}",
         minimum,
         f"planned {fmt.count(rule.planned_pairs)} rows of replay, {fmt.count(rule.planned_live)} live rewards",
@@ -48,5 +49,7 @@ def rule_line(assessment: Assessment, zone: tzinfo) -> str:
     over = ""
     if test.ended_at:
         over = f" · ended {fmt.clock(test.ended_at, zone, now)}: {test.ended_why or 'no reason given'}"
+    if back := assessment.undone:
+        over += f" · undone {fmt.clock(back.at, zone, now)} by {back.who}" + (f": {back.why}" if back.why else "")
     told = " · ".join(plain(fact) for fact in (*facts, since))
     return f"**Rule of test {test.id}:** {told}{plain(over)}"

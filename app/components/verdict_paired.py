@@ -50,9 +50,9 @@ def disagreement_table(found: tuple[Disagreement, ...], names: words.ArmNames) -
     return {
         "Replay": [d.replay for d in found],
         "Row": [d.row for d in found],
-        "Truth": [shown(d.truth) for d in found],
-        f"{names.a} said": [shown(d.prediction_a) for d in found],
-        f"{names.b} said": [shown(d.prediction_b) for d in found],
+        "Truth": [words.shown(d.truth) for d in found],
+        f"{names.a} said": [words.shown(d.prediction_a) for d in found],
+        f"{names.b} said": [words.shown(d.prediction_b) for d in found],
         f"Reward {names.a}": [fmt.number(d.reward_a) for d in found],
         f"Reward {names.b}": [fmt.number(d.reward_b) for d in found],
         "B − A": [
@@ -60,12 +60,3 @@ def disagreement_table(found: tuple[Disagreement, ...], names: words.ArmNames) -
             for d in found
         ],
     }
-
-
-def shown(value: object) -> str:
-    """A truth or a prediction, as short as it can be read. Pure."""
-    while isinstance(value, list | tuple) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return fmt.NONE if value is None else str(value)
-    return fmt.number(value, 4)

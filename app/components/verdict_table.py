@@ -6,7 +6,6 @@ the better arm only if its interval excludes 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
@@ -30,19 +29,19 @@ def draw_metric_table(assessment: Assessment) -> None:
     st.html(STYLE + table_html(assessment, colors))
     st.caption(
         "Solid line: no difference. Dashed line: a guardrail's limit, or the minimum effect. A bar has an arm's colour "
-        f"only if its interval excludes 0. An interval holds at every look together, {levels(assessment.table)}. "
-        "Points are percentage points."
+        f"only if its interval excludes 0. An interval holds at every look together{level_note(assessment)}. Rows of "
+        "one metric share an axis. Points are percentage points."
     )
 
 
-def levels(table: Sequence[MetricRow]) -> str:
-    """`at 95 %, a guardrail's at 97.5 %`. Pure."""
-    rails = {row.difference.level for row in table if row.difference and row.limit is not None}
-    others = {row.difference.level for row in table if row.difference and row.limit is None}
-    said = [f"at {words.listed(words.level(x) for x in sorted(others))}"] if others else []
-    if rails - others:
-        said.append(f"a guardrail's at {words.listed(words.level(x) for x in sorted(rails))}")
-    return ", ".join(said) or "at the level of the rule"
+def level_note(assessment: Assessment) -> str:
+    """Which metric has which level, and why they differ. Pure."""
+    said = words.levels(assessment.table)
+    if not said:
+        return ""
+    rule = assessment.test.rule
+    half = ", and so do the two sources that may decide" if rule.alpha_each < rule.alpha else ""
+    return f": {said} (the guardrails share alpha {rule.alpha:g}{half})"
 
 
 def table_html(assessment: Assessment, colors: dict[str, str]) -> str:
@@ -56,19 +55,28 @@ def table_html(assessment: Assessment, colors: dict[str, str]) -> str:
     for rows in by_metric(assessment.table):
         minimum = assessment.test.rule.minimum_effect if rows[0].primary else 0.0
         axis = shared_axis(rows, [minimum])
-        body += [_row(row, axis, names, colors, minimum, first=place == 0) for place, row in enumerate(rows)]
+        for place, row in enumerate(rows):
+            named = place == 0 or row.key != rows[place - 1].key
+            body.append(_row(row, axis, names, colors, minimum, first=place == 0, named=named))
     return f'<table class="dv-table"><colgroup>{COLUMNS}</colgroup>{head}{"".join(body)}</table>'
 
 
 def _row(
-    row: MetricRow, axis: Axis, names: words.ArmNames, colors: dict[str, str], minimum: float, *, first: bool
+    row: MetricRow,
+    axis: Axis,
+    names: words.ArmNames,
+    colors: dict[str, str],
+    minimum: float,
+    *,
+    first: bool,
+    named: bool,
 ) -> str:
+    """A line of the table. `first` of those on one axis has a rule above it; `named` says what is measured."""
     title = ""
-    if first:
+    if named:
         kind = ' class="dv-primary"' if row.primary else ""
         better = "higher" if row.higher_is_better else "lower"
-        tail = ", decides" if row.primary else ""
-        title = f"<span{kind}>{escape(row.label)}</span><small>{better} is better{tail}</small>"
+        title = f"<span{kind}>{escape(row.label)}</span><small>{better} is better</small>"
     said = escape(words.finding(row, names))
     if row.difference is None:
         change, bar = f"<small>{said}</small>", ""
@@ -80,10 +88,14 @@ def _row(
         line = row.limit if row.limit is not None else minimum or None
         bar = interval_bar(row.difference, axis, colors[row.better], line=line, said=said)
     return (
-        f'<tr class="{"dv-first" if first else ""}"><td>{title}<small><b>{words.SOURCES[row.source]}</b></small></td>'
+        f'<tr class="{"dv-first" if first else ""}"><td>{title}<small>{_source(row)}</small></td>'
         f"{_cell(row.a, row.unit)}{_cell(row.b, row.unit)}"
         f'<td class="dv-number">{change}</td><td>{bar}</td></tr>'
     )
+
+
+def _source(row: MetricRow) -> str:
+    return f"<b>{words.SOURCES[row.source]}</b>{', decides' if row.decides else ''}"
 
 
 def _cell(cell: Cell, unit: str) -> str:

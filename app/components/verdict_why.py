@@ -91,7 +91,8 @@ def _outcomes(store: EvidenceStore, form: ExportForm, test_id: int) -> bytes:
 
 
 def _draw_strand(assessment: Assessment, strand: Strand, zone: tzinfo) -> None:
-    st.dataframe(strand_table(strand), hide_index=True, width="stretch")
+    decides = assessment.test.rule.decided_by(strand.source)
+    st.dataframe(strand_table(strand, decides=decides), hide_index=True, width="stretch")
     if strand.withheld:
         st.caption(f"Why no interval: {escape(strand.withheld)}")
     since, until = (fmt.clock(at, zone, assessment.as_of) for at in (assessment.test.started_at, assessment.as_of))
@@ -100,7 +101,7 @@ def _draw_strand(assessment: Assessment, strand: Strand, zone: tzinfo) -> None:
         st.code(strand.query, language="promql" if strand.source is Source.LIVE else None, wrap_lines=True)
 
 
-def strand_table(strand: Strand) -> dict[str, list[str]]:
+def strand_table(strand: Strand, *, decides: bool) -> dict[str, list[str]]:
     """The always-valid interval and Welch's beside each other. Pure."""
 
     def column(found: Interval | None) -> list[str]:
@@ -112,6 +113,6 @@ def strand_table(strand: Strand) -> dict[str, list[str]]:
     n = f"A {fmt.count(strand.n_a)}, B {fmt.count(strand.n_b)}"
     return {
         "Interval": ["B − A", "from", "to", "level", "p", "n"],
-        "always-valid, decides": [*column(strand.interval), n],
+        "always-valid, decides" if decides else "always-valid": [*column(strand.interval), n],
         "Welch, at this look only": [*column(strand.welch), n],
     }

@@ -45,9 +45,8 @@ def evidence(assessment: Assessment) -> dict[str, Any]:
 
 
 def primary(assessment: Assessment) -> tuple[Strand | None, MetricRow | None]:
-    """The strand that decides (paired replay before live traffic, as in the rule) and its line of the table."""
-    strands = [s for s in (assessment.paired, assessment.live) if s is not None]
-    strand = next((s for s in strands if s.interval is not None), strands[0] if strands else None)
+    """The strand that decides, else what else there is, and its line of the table."""
+    strand = assessment.deciding or assessment.paired or assessment.live
     if strand is None:
         return None, None
     rows = [row for row in assessment.table if row.primary and row.source is strand.source]

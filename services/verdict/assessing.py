@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.domain.text import count
+from services.domain import Change
 from services.errors import DecantError
 from services.metrics.history import CounterHistory
 from services.stats import gates
@@ -30,11 +30,11 @@ from services.verdict.model import Assessment, Check, Mark, MetricRow, Strand
 from services.verdict.paired import paired_strand
 from services.verdict.reading import Reading, Sources
 from services.verdict.rows import by_training, learned
-from services.verdict.rule import ABTest
+from services.verdict.rule import ABTest, Source
 from services.verdict.slicing import Slicing, find_slices
 from services.verdict.table import metric_rows
 from services.verdict.traffic import arm_tail, counters_strand, counters_tail, ledger_strand
-from services.verdict.words import SOURCES, UNITS
+from services.verdict.words import SOURCES, amount
 
 UNDER_WAY = ("queued", "running")
 SHOWN_MARKS = 200
@@ -93,7 +93,8 @@ class Assessing:
             disagreements=read.disagreements(paired),
             slices=detail.slicing.slices,
             slices_note=detail.slicing.note,
-            marks=tuple(Mark(c.at, c.who, c.what, c.why) for c in read.changes[-SHOWN_MARKS:]),
+            marks=tuple(_mark(change) for change in read.changes[-SHOWN_MARKS:]),
+            undone=_mark(read.undone) if read.undone is not None else None,
         )
 
     def _tail(self, a: ArmSums, b: ArmSums, replays: Sequence[int]) -> str | None:
@@ -127,13 +128,17 @@ class Assessing:
         result = None if seen is None else srm(seen.routed_a, seen.routed_b, seen.share_b)
         # A reward that cannot be averaged is another question than whether there is enough of it.
         there = [s for s in strands if s.interval is not None or (tails and min(s.n_a, s.n_b) >= gates.REWARDS)]
-        passed = [f"{SOURCES[s.source]}, {count(s.n)} {UNITS[s.source]}" for s in there]
+        passed = [f"{SOURCES[s.source]}, {amount(s)}" for s in there]
         missing = [f"{SOURCES[s.source]}: {s.withheld.rstrip('.')}" for s in strands if s not in there]
+        decides = any(self._rule.decided_by(s.source) for s in there)
+        if there and not decides:  # and the source that does decide has not begun
+            begun = {s.source for s in strands}
+            missing += [f"{SOURCES[s]}: nothing yet" for s in Source if self._rule.decided_by(s) and s not in begun]
         booked = [through_split(self._read.blocks, arm) for arm in self._arms]
         return (
             checks.attribution([checks.Booked(s.n, s.total) for s in booked], counted),
             checks.split(result, seen.changes if seen is not None else 0),
-            checks.enough(passed, missing),
+            checks.enough(passed, missing, decides=decides),
             checks.reward(self._rule.reward, tails, sum(s.n for s in strands)),
             self._completeness(history, counted),
             self._environment(),
@@ -177,3 +182,7 @@ class Assessing:
         rows = self._read.rows(paired)
         trained = by_training(self._rule, rows, self._read.row_splits)
         return Detail(trained, find_slices(rows, paired.pairs, self._max_mb))
+
+
+def _mark(change: Change) -> Mark:
+    return Mark(change.at, change.who, change.what, change.why)

@@ -46,10 +46,10 @@ def shared_axis(rows: Sequence[MetricRow], extra: Iterable[float] = ()) -> Axis:
 
 
 def by_metric(table: Iterable[MetricRow]) -> list[list[MetricRow]]:
-    """The rows of each metric together, metrics in the order in which they first appear."""
+    """The rows of what can be compared together, in the order in which each first appears."""
     found: dict[str, list[MetricRow]] = {}
     for row in table:
-        found.setdefault(row.key, []).append(row)
+        found.setdefault(row.measure, []).append(row)
     return list(found.values())
 
 

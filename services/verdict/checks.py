@@ -97,15 +97,16 @@ def split(result: SrmResult | None, changes: int) -> Check:
     return Check(key, title, Light.GREEN, f"{words}, as chance allows (p {_p(result.p)}).")
 
 
-def enough(passed: Sequence[str], missing: Sequence[str]) -> Check:
-    """Whether any source has the data that its interval needs.
+def enough(passed: Sequence[str], missing: Sequence[str], *, decides: bool = True) -> Check:
+    """Whether a source that decides has the data that its interval needs.
 
     Args:
         passed: sources that have, in words (“paired replay, 1,225 rows”).
         missing: what those that have not still lack, in words.
+        decides: whether one of those that have may name the winner.
     """
     key, title = "enough", "Enough data"
-    if passed:
+    if passed and decides:
         return Check(key, title, Light.GREEN, f"Enough for an interval: {'; '.join(passed)}.")
     if missing:
         return Check(key, title, Light.AMBER, f"Collecting: {'; '.join(missing)}.", "Let the test run, or replay more.")

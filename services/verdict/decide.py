@@ -10,8 +10,8 @@ In this order, and the first that holds decides:
 5. The deciding strand excludes every lead of B that matters: keep A.
 6. Otherwise: keep running.
 
-The deciding strand is the paired replay once it has enough rows, else the live traffic. Live traffic beside a paired
-replay can veto (2) but not decide, so that the error level holds for one interval and not for the better of two.
+Which strand decides is part of the rule and was fixed before the first reward; the other one can veto (2) and name no
+winner. Where the rule lets either decide, each interval has half of alpha, so both together err as rarely as one would.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.domain.text import number
+from services.domain.text import count, number
 from services.verdict import words
 from services.verdict.model import Call, Check, Interval, Light, MetricRow, Strand
-from services.verdict.rule import ABTest, Source
+from services.verdict.rule import ABTest, Decides, Rule
 
-NAMES = {Source.PAIRED: "the paired replay", Source.LIVE: "the live traffic"}
-UNITS = {Source.PAIRED: "rows", Source.LIVE: "rewards"}
+NOTHING_YET = {
+    Decides.PAIRED: "this test decides by the paired replay, and none has run. Start one on Traffic.",
+    Decides.LIVE: "this test decides by the live traffic, and no reward of any has come in. Send some on Traffic, with "
+    "the rewards.",
+    Decides.EITHER: "nothing that earned a reward has been sent in this test yet. Start a paired replay on Traffic.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,9 @@ def decide(
     red = [check for check in checks if check.light is Light.RED]
     if red:
         return _verdict(Call.DISTRUST, red[0].sentence, f"A check is red: {', '.join(c.title.lower() for c in red)}.")
-    strands = [s for s in (paired, live) if s is not None and s.interval is not None and s.interval.excludes_zero]
-    if len(strands) == 2 and _sign(strands[0]) != _sign(strands[1]):
+    strands = [strand for strand in (paired, live) if strand is not None]
+    signs = {s.interval.estimate > 0 for s in strands if s.interval is not None and s.interval.excludes_zero}
+    if len(signs) == 2:
         return _verdict(
             Call.DISTRUST,
             "the paired replay and the live traffic name different winners.",
@@ -54,31 +59,39 @@ def decide(
     broken = [row for row in table if row.limit is not None and row.difference and row.difference.low > row.limit]
     if broken:
         row = broken[0]
+        limit = words.change(row.limit, row.unit)
         return _verdict(
             Call.KEEP,
-            f"B breaks a guardrail: {_raised(row)}, for certain more than the {_amount(row.limit, row)} allowed.",
+            f"B breaks a guardrail: {_raised(row)}, for certain beyond the {limit} allowed.",
             f"Guardrail “{row.label}”: its whole interval lies beyond the limit.",
         )
-    strand = next((s for s in (paired, live) if s is not None and s.interval is not None), None)
-    if strand is None or strand.interval is None:
-        return _verdict(Call.RUNNING, _waiting(paired, live), "No strand of evidence has enough rewards yet.")
-    return _by_interval(test, strand, strand.interval, table)
+    calls = [
+        _by_interval(test.rule, strand, strand.interval, table)
+        for strand in strands
+        if strand.interval is not None and test.rule.decided_by(strand.source)
+    ]
+    beside = " ".join(_beside(strand) for strand in strands if not test.rule.decided_by(strand.source)).strip()
+    if not calls:
+        missing = "No interval yet from the source that decides."
+        return _verdict(Call.RUNNING, _waiting(test.rule, strands), f"{missing} {beside}".strip())
+    found = next((verdict for verdict in calls if verdict.call is not Call.RUNNING), calls[0])
+    return Verdict(found.call, found.headline, f"{found.fired} {beside}".strip())
 
 
-def _by_interval(test: ABTest, strand: Strand, interval: Interval, table: Sequence[MetricRow]) -> Verdict:
-    rule, where = test.rule, NAMES[strand.source]
-    said = f"B − A is {words.change(interval.estimate, '')}, always-valid interval {words.bounds(interval, '')}"
-    fired = f"{where[0].upper()}{where[1:]} ({strand.n:,} {UNITS[strand.source]}): {said}"
+def _by_interval(rule: Rule, strand: Strand, interval: Interval, table: Sequence[MetricRow]) -> Verdict:
+    where, planned = f"the {words.SOURCES[strand.source]}", rule.planned_of(strand.source)
+    fired = f"{where[0].upper()}{where[1:]} ({words.amount(strand)}): {_said(interval)}"
     if interval.low == interval.high == 0:
-        planned = rule.planned_pairs if strand.source is Source.PAIRED else rule.planned_live
         if strand.n < planned:  # a hit or miss that differs on one row in a thousand looks like this for long
-            left = f"about {_rounded(planned - strand.n):,} more {UNITS[strand.source]}"
+            missing = f"{words.about(planned - strand.n)} more {words.UNITS[strand.source]}"
             return _verdict(
-                Call.RUNNING, f"{left}: not one has differed so far.", f"{fired}: fewer than the {planned:,} planned."
+                Call.RUNNING,
+                f"{missing}: not one has differed so far.",
+                f"{fired}: fewer than the {count(planned)} planned.",
             )
         return _verdict(
             Call.KEEP,
-            f"both models earn exactly the same on all {strand.n:,} {UNITS[strand.source]}.",
+            f"both models earn exactly the same on all {words.amount(strand)}.",
             f"{fired}: there is nothing to gain.",
         )
     if interval.low > 0 and interval.estimate >= rule.minimum_effect:
@@ -107,49 +120,33 @@ def _by_interval(test: ABTest, strand: Strand, interval: Interval, table: Sequen
             f"{fired}, wholly below the minimum effect of {rule.minimum_effect:g}.",
         )
     why = "the interval still holds 0" if interval.low <= 0 else "B's lead is below the minimum effect"
-    return _verdict(Call.RUNNING, f"{_left(strand)}: {why}.", f"{fired}; {why}.")
+    missing = words.left(strand) or "no decision is in sight at the present difference"
+    return _verdict(Call.RUNNING, f"{missing}: {why}.", f"{fired}; {why}.")
 
 
 def _verdict(call: Call, because: str, fired: str) -> Verdict:
     return Verdict(call, f"{call.value}: {because}", fired)
 
 
-def _sign(strand: Strand) -> int:
-    return 1 if strand.interval is not None and strand.interval.estimate > 0 else -1
+def _said(interval: Interval) -> str:
+    return f"B − A is {words.change(interval.estimate, '')}, always-valid interval {words.bounds(interval, '')}"
 
 
-def _waiting(paired: Strand | None, live: Strand | None) -> str:
-    """What is missing where no strand has an interval."""
-    withheld = [s.withheld for s in (paired, live) if s is not None and s.withheld]
-    return withheld[0] if withheld else "nothing that earned a reward has been sent in this test yet."
+def _beside(strand: Strand) -> str:
+    """What a source shows that cannot name the winner; "" unless it shows one."""
+    if strand.interval is None or not strand.interval.excludes_zero:
+        return ""
+    where = words.SOURCES[strand.source]
+    return f"Beside it, not deciding, the {where} ({words.amount(strand)}): {_said(strand.interval)}."
 
 
-def _left(strand: Strand) -> str:
-    unit = UNITS[strand.source]
-    if strand.remaining_n is None:
-        return "no decision is in sight at the present difference"
-    about = f"about {_rounded(strand.remaining_n):,} more {unit}"
-    return f"{about}, about {_duration(strand.remaining_s)} at the current rate" if strand.remaining_s else about
-
-
-def _rounded(n: int) -> int:
-    """Two figures are as much as such a forecast is good for."""
-    digits = max(0, len(str(n)) - 2)
-    return int(round(n, -digits))
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(1, round(seconds))} s"
+def _waiting(rule: Rule, strands: Sequence[Strand]) -> str:
+    """What is missing where no strand that decides has an interval."""
+    withheld = [s.withheld for s in strands if s.withheld and rule.decided_by(s.source)]
+    return withheld[0] if withheld else NOTHING_YET[rule.decides]
 
 
 def _raised(row: MetricRow) -> str:
     assert row.difference is not None
-    return f"its {row.label.lower()} is higher by {_amount(row.difference.estimate, row)} ({NAMES[row.source]})"
-
-
-def _amount(value: float | None, row: MetricRow) -> str:
-    value = value or 0.0
-    return f"{100 * value:.2g} points" if row.unit == "share" else f"{value:.3g} {row.unit}".strip()
+    raised = words.change(row.difference.estimate, row.unit)
+    return f"its {row.label.lower()} is higher by {raised} ({words.SOURCES[row.source]})"

@@ -25,6 +25,7 @@ def verdict_frame(found: Assessment) -> pd.DataFrame:
                 "source": row.source.value,
                 "unit": row.unit,
                 "primary": row.primary,
+                "decides": row.decides,
                 "a": row.a.value,
                 "n_a": row.a.n,
                 "b": row.b.value,

@@ -66,8 +66,9 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
-    """One line of the table. `unit` is "", "ms" or "share"; `primary` marks the metric that decides.
+    """One line of the table. `unit` is "", "ms" or "share".
 
+    `primary` marks the metric of the rule, `decides` its line of a source that may name the winner.
     `better` is "b", "a" or "" (not known yet): set only if the interval excludes 0. `limit` is the guardrail's largest
     allowed difference, None for other metrics. `difference` is None where no interval can be given; `note` says why.
     """
@@ -81,8 +82,14 @@ class MetricRow:
     higher_is_better: bool
     unit: str = ""
     primary: bool = False
+    decides: bool = False
     limit: float | None = None
     note: str = ""
+
+    @property
+    def measure(self) -> str:
+        """What is measured, the same for all rows of it that can be compared: `reward` for `reward-unseen` too."""
+        return self.key.partition("-")[0]
 
     @property
     def better(self) -> str:
@@ -179,6 +186,7 @@ class Assessment:
     """Everything the Verdict page, the report and a decision rest on. `as_of` is when it was made.
 
     `headline` is one sentence with the call first; `fired` the rule that led to it, in words.
+    `undone` is how the decision on the test was taken back, None if it stands or there was none.
     `decidable` is False when a check is red: a decision then needs an explicit override; `blockers` says why.
     """
 
@@ -195,6 +203,15 @@ class Assessment:
     slices: tuple[Slice, ...] = ()
     slices_note: str = ""
     marks: tuple[Mark, ...] = ()
+    undone: Mark | None = None
+
+    @property
+    def deciding(self) -> Strand | None:
+        """The strand by which the rule decides; where either may, one that excludes 0, else one with an interval."""
+        may = [s for s in (self.paired, self.live) if s is not None and self.test.rule.decided_by(s.source)]
+        known = [s for s in may if s.interval is not None]
+        clear = [s for s in known if s.interval is not None and s.interval.excludes_zero]
+        return next(iter(clear or known or may), None)
 
     @property
     def blockers(self) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def paired_strand(rule: Rule, side: PairedSide, tail: str | None, rows_per_s: fl
     if not side.pairs:
         return None
     whole = Sums.merge(block.reward for block in side.blocks)
-    found = difference.paired(whole, planned=rule.planned_pairs, alpha=rule.alpha)
+    found = difference.paired(whole, planned=rule.planned_pairs, alpha=rule.alpha_each)
     missing = gates.enough_pairs(whole)
     withheld = tail or ("; ".join(missing) + "." if missing else "")
     agree, pairs = sum(block.agree for block in side.blocks), side.pairs
@@ -53,14 +53,14 @@ def paired_strand(rule: Rule, side: PairedSide, tail: str | None, rows_per_s: fl
 
 def curve_of(rule: Rule, blocks: Sequence[PairBlock]) -> tuple[CurvePoint, ...]:
     """The interval after every so many rows, at most MOST_POINTS times, from the gates on."""
-    curve = paired_curve([block.reward for block in blocks], planned=rule.planned_pairs, alpha=rule.alpha)
+    curve = paired_curve([block.reward for block in blocks], planned=rule.planned_pairs, alpha=rule.alpha_each)
     every, points, so_far = max(1, math.ceil(len(blocks) / MOST_POINTS)), [], Sums()
     for place, block in enumerate(blocks):
         so_far = so_far.plus(block.reward)
         if ((place + 1) % every and place + 1 < len(blocks)) or gates.enough_pairs(so_far):
             continue
         estimate, low, high, p = (float(v[place]) for v in (curve.estimate, curve.low, curve.high, curve.p))
-        points.append(CurvePoint(so_far.n, block.last_at, Interval(estimate, low, high, 1 - rule.alpha, p)))
+        points.append(CurvePoint(so_far.n, block.last_at, Interval(estimate, low, high, 1 - rule.alpha_each, p)))
     return tuple(points)
 
 
@@ -74,7 +74,7 @@ def _left(rule: Rule, found: Difference) -> int | None:
         found.se,
         found.n,
         planned=rule.planned_pairs,
-        alpha=rule.alpha,
+        alpha=rule.alpha_each,
         minimum_effect=rule.minimum_effect,
     )
 

@@ -18,11 +18,12 @@ from services.deployments.manifest import from_yaml
 from services.domain import Change, Split
 from services.errors import DecantError
 from services.evidence.blocks import Block, PairBlock
+from services.evidence.decision_table import UNDONE
 from services.evidence.replay_table import ReplayRecord
 from services.evidence.store import EvidenceStore
 from services.metrics.history import CounterHistory
 from services.metrics.prometheus import MetricsReader
-from services.operations import NOTHING, read_split
+from services.operations import NOTHING, UNDO_DECISION, read_split
 from services.settings import Settings
 from services.stats import gates
 from services.tracking.models import ModelCatalogue
@@ -98,6 +99,18 @@ class Reading:
         """Everything anybody changed while the test ran, oldest first."""
         found = self._store.changes(*self._where, since=self._test.started_at, limit=MOST_CHANGES)[::-1]
         return [change for change in found if self._test.started_at <= change.at <= self.until]
+
+    @cached_property
+    def undone(self) -> Change | None:
+        """The change that took back the decision on this test; None if it stands or there was none."""
+        if self._test.ended_at is None:
+            return None
+        decisions = self._store.decisions.recent(*self._where)
+        taken = [f"[undo of decision {d.id}:" for d in decisions if d.test == self._test.id and d.state == UNDONE]
+        if not taken:
+            return None
+        later = self._store.changes(*self._where, since=self._test.ended_at, limit=MOST_CHANGES)
+        return next((c for c in later if c.what == UNDO_DECISION and any(said in c.why for said in taken)), None)
 
     def top_rewards(self, arm: str, sums: ArmSums, replays: Sequence[int]) -> NDArray[np.float64]:
         """The largest rewards of an arm in these replays; none where the reward is bounded or they would have to be

@@ -55,6 +55,8 @@ def render_report(assessment: Assessment) -> str:
 def _verdict(assessment: Assessment) -> str:
     test = assessment.test
     state = "running" if test.running else f"ended {_at(test.ended_at)}: {test.ended_why or 'no reason given'}"
+    if back := assessment.undone:
+        state += f"; undone {_at(back.at)} by {back.who}" + (f": {back.why}" if back.why else "")
     return (
         f'<header style="border-color:{CALLS[assessment.call]}">'
         f"<p class=quiet>{escape(test.namespace)}/{escape(test.deployment)}, test {test.id}, {escape(state)}</p>"
@@ -104,12 +106,16 @@ def _metrics(assessment: Assessment) -> str:
                 bar = interval_bar(row.difference, axis, BETTER[row.better], line=line)
             body.append([_name(row), _cell(row.a, row), _cell(row.b, row), _difference(row, names), bar])
     head = ("Metric", *(escape(name) for name in names.both), "B − A, interval", "")
-    return _table(head, body, kind="metrics") if body else ""
+    if not body:
+        return ""
+    said = words.levels(assessment.table)
+    note = f"<p class=quiet>Intervals hold at every look together: {said}. Rows of one metric share an axis.</p>"
+    return _table(head, body, kind="metrics") + (note if said else "")
 
 
 def _name(row: MetricRow) -> str:
     better = "higher" if row.higher_is_better else "lower"
-    tail = ", decides" if row.primary else ""
+    tail = ", decides" if row.decides else ""
     return f"<b>{escape(row.label)}</b><small>{words.SOURCES[row.source]}; {better} is better{tail}</small>"
 
 
@@ -130,11 +136,12 @@ def _difference(row: MetricRow, names: words.ArmNames) -> str:
 
 def _strand(assessment: Assessment, strand: Strand) -> str:
     rule = assessment.test.rule
-    facts = [("n", f"{count(strand.n)} {words.UNITS[strand.source]} (A {count(strand.n_a)}, B {count(strand.n_b)})")]
+    facts = [("n", f"{words.amount(strand)} (A {count(strand.n_a)}, B {count(strand.n_b)})")]
     if strand.interval is None:
         facts.append(("Interval", f"withheld: {strand.withheld or 'not enough data'}"))
     else:
-        facts.append(("Always-valid interval, decides", _interval(strand.interval)))
+        role = "decides" if rule.decided_by(strand.source) else "can object"
+        facts.append((f"Always-valid interval, {role}", _interval(strand.interval)))
     if strand.welch is not None:
         facts.append(("Welch, valid for one look only", _interval(strand.welch)))
     if strand.agreement is not None:
@@ -165,7 +172,7 @@ def _disagreements(assessment: Assessment) -> str:
         [
             str(d.replay),
             str(d.row),
-            *(escape(NONE if v is None else str(v)) for v in (d.truth, d.prediction_a, d.prediction_b)),
+            *(escape(words.shown(v)) for v in (d.truth, d.prediction_a, d.prediction_b)),
             number(d.reward_a),
             number(d.reward_b),
         ]
@@ -189,7 +196,7 @@ def _slices(assessment: Assessment) -> str:
 
 def _marks(assessment: Assessment) -> str:
     body = [[_at(m.at), escape(m.who), escape(m.what), escape(m.why)] for m in assessment.marks]
-    return _table(("When", "Who", "What", "Why"), body) if body else ""
+    return _table(("When", "Who", "What", "Why"), body, kind="marks") if body else ""
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:

@@ -26,6 +26,11 @@ tbody tr{border-top:1px solid #EFEAE8;break-inside:avoid}
 .metrics{table-layout:fixed}
 .metrics th:nth-child(2),.metrics th:nth-child(3){width:12%}
 .metrics th:nth-child(4){width:27%}
+.marks{table-layout:fixed}
+.marks td,.marks th{overflow-wrap:break-word}
+.marks th:nth-child(1){width:19%}
+.marks th:nth-child(2){width:13%}
+.marks th:nth-child(3){width:36%}
 small{display:block;color:#6B6463;font-size:.82rem}
 svg{display:block;width:100%;height:auto;margin:.3rem 0 .6rem}
 svg .tick{font-size:11px;fill:#6B6463}

@@ -101,7 +101,7 @@ def _row(
     b = np.concatenate([part.reward_b[mask == trained] for part, mask in parts])
     if not len(a):
         return None
-    found = difference.paired(Sums.of(b - a), planned=rule.planned_pairs, alpha=rule.alpha)
+    found = difference.paired(Sums.of(b - a), planned=rule.planned_pairs, alpha=rule.alpha_each)
     interval = as_interval(found) if len(a) >= FEWEST else None
     note = "" if interval else f"{len(a)} of {FEWEST} rows"
     cells = Cell(float(a.mean()), len(a)), Cell(float(b.mean()), len(b))

@@ -20,6 +20,14 @@ class Source(StrEnum):
     LIVE = "live"
 
 
+class Decides(StrEnum):
+    """Which source names the winner of a test. The other one is shown, and can object."""
+
+    PAIRED = "paired"
+    LIVE = "live"
+    EITHER = "either"
+
+
 @dataclass(frozen=True, slots=True)
 class Guardrails:
     """How much worse B may get before its reward does not matter any more.
@@ -48,6 +56,8 @@ class Rule:
         planned_pairs: rows of paired replay at which the interval is tightest (N* of its sequence).
         planned_live: feedbacks from live traffic, both arms together, at which the interval is tightest.
         guardrails: see there.
+        decides: the source that names the winner. A test that took whichever says so first would have two chances to
+            err, so where either may decide, each has half of alpha.
     """
 
     champion: str = "a"
@@ -58,6 +68,20 @@ class Rule:
     planned_pairs: int = 500
     planned_live: int = 5000
     guardrails: Guardrails = field(default_factory=Guardrails)
+    decides: Decides = Decides.PAIRED
+
+    def decided_by(self, source: Source) -> bool:
+        """Whether this source may name the winner."""
+        return self.decides == Decides.EITHER or self.decides.value == source.value
+
+    @property
+    def alpha_each(self) -> float:
+        """The error level of each source's interval for the reward; two halves add up to alpha (Bonferroni)."""
+        return self.alpha / 2 if self.decides is Decides.EITHER else self.alpha
+
+    def planned_of(self, source: Source) -> int:
+        """How many pairs or feedbacks are planned of a source."""
+        return self.planned_pairs if source is Source.PAIRED else self.planned_live
 
     def validated(self) -> Rule:
         """Return self, or raise InvalidInput for the first thing that cannot be."""
@@ -82,8 +106,10 @@ class Rule:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Rule:
+        """The rule of `to_json`. One from before a rule named its source let either decide, and is read so."""
         reward, rails = Reward.from_json(stored["reward"]), Guardrails(**stored["guardrails"])
-        return cls(**{**stored, "reward": reward, "guardrails": rails})
+        decides = Decides(stored.get("decides", Decides.EITHER))
+        return cls(**{**stored, "reward": reward, "guardrails": rails, "decides": decides})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from services.traffic.rewards import Reward
 from services.verdict.assessing import Assessing
 from services.verdict.model import Assessment
 from services.verdict.reading import Sources
-from services.verdict.rule import ABTest, Rule
+from services.verdict.rule import ABTest, Decides, Rule
 
 MOST_CHANGES = 1000
 
@@ -63,11 +63,19 @@ class Verdicts:
         return test_of(self._store.tests.start(namespace, deployment, rule.to_json(), *models, note.who, note.why))
 
     def begin_with(
-        self, namespace: str, deployment: str, reward: Reward, *, note: ChangeNote, arms: tuple[str, ...] = ()
+        self,
+        namespace: str,
+        deployment: str,
+        reward: Reward,
+        *,
+        note: ChangeNote,
+        arms: tuple[str, ...] = (),
+        decides: Decides = Decides.PAIRED,
     ) -> ABTest | None:
         """Begin a test with the usual rule and this reward if none runs and there are two arms to compare.
 
-        `arms` are champion and challenger; the first two that are live if it is empty.
+        `arms` are champion and challenger; the first two that are live if it is empty. `decides` is the source of what
+        is about to be sent.
 
         So whoever replays first and asks for the verdict later has fixed the rule before the first row.
         """
@@ -77,7 +85,8 @@ class Verdicts:
             if self.running(namespace, deployment) is not None:
                 return None
             champion, challenger = arms or self._arms(self._engine.get(namespace, deployment))
-            return self.start(namespace, deployment, Rule(champion, challenger, reward), note=note)
+            rule = Rule(champion, challenger, reward, decides=decides)
+            return self.start(namespace, deployment, rule, note=note)
         except (InvalidInput, Conflict):  # a single arm, or somebody was quicker
             return None
 

@@ -18,6 +18,7 @@ GUARDRAILS = 3
 """How many guardrails share one error level: failures in pairs, failures and slowness of live traffic."""
 
 P95 = 0.95
+JUDGED_LIVE = "its limit is judged on live traffic"
 NO_QUANTILE = "a quantile of buckets has no interval; the share of slow requests below has one"
 
 
@@ -53,7 +54,7 @@ def metric_rows(
         views.append(_View(Source.PAIRED, *arms, [arms], lambda name: _paired(rule, paired, name)))
     if live[0].sent or live[1].sent:
         views.append(_View(Source.LIVE, *live, strata, lambda name: _stratified(rule, strata, name)))
-    rows = [_reward(strand) for strand in strands]
+    rows = [_reward(rule, strand) for strand in strands]
     for view in views:
         rows += _quality(view)
     for view in views:
@@ -61,10 +62,18 @@ def metric_rows(
     return tuple(rows)
 
 
-def _reward(strand: Strand) -> MetricRow:
-    a, b = Cell(strand.mean_a, strand.n_a), Cell(strand.mean_b, strand.n_b)
+def _reward(rule: Rule, strand: Strand) -> MetricRow:
     return MetricRow(
-        "reward", "Mean reward", strand.source, a, b, strand.interval, True, primary=True, note=strand.withheld
+        "reward",
+        "Mean reward",
+        strand.source,
+        Cell(strand.mean_a, strand.n_a),
+        Cell(strand.mean_b, strand.n_b),
+        strand.interval,
+        True,
+        primary=True,
+        decides=rule.decided_by(strand.source),
+        note=strand.withheld,
     )
 
 
@@ -90,15 +99,17 @@ def _quality(view: _View) -> list[MetricRow]:
 def _service(rule: Rule, view: _View) -> list[MetricRow]:
     """Latency and failures, with the guardrails on them."""
     a, b, rails = view.a, view.b, rule.guardrails
-    planned = rule.planned_pairs if view.source is Source.PAIRED else rule.planned_live
+    planned = rule.planned_of(view.source)
     alpha = rule.alpha / GUARDRAILS
 
-    def share(key: str, label: str, bad: Callable[[ArmSums], tuple[int, int]], limit: float | None) -> MetricRow:
+    def share(
+        key: str, label: str, bad: Callable[[ArmSums], tuple[int, int]], limit: float | None, note: str = ""
+    ) -> MetricRow:
         """A share of bad events: (bad, of how many) of an arm, compared within each split."""
         counts = [(*bad(one), *bad(other)) for one, other in view.strata]
         found = difference.stratified_proportions(counts, planned=planned, alpha=alpha)
         of_a, of_b = (Cell(n_bad / n if n else None, n) for n_bad, n in (bad(a), bad(b)))
-        return MetricRow(key, label, view.source, of_a, of_b, _known(found), False, "share", limit=limit)
+        return MetricRow(key, label, view.source, of_a, of_b, _known(found), False, "share", limit=limit, note=note)
 
     rows = [
         MetricRow(
@@ -116,9 +127,15 @@ def _service(rule: Rule, view: _View) -> list[MetricRow]:
     slow = rails.slow_ms
     if sum(a.latency_counts) and sum(b.latency_counts):
         # A replay to both arms is a load test of its own making: only live traffic says how fast B will be.
-        limit = rails.slow_increase if view.source is Source.LIVE else None
+        judged = view.source is Source.LIVE
         rows.append(
-            share("slow", f"Slower than {slow:g} ms", lambda s: (s.slower_than(slow), sum(s.latency_counts)), limit)
+            share(
+                "slow",
+                f"Slower than {slow:g} ms",
+                lambda s: (s.slower_than(slow), sum(s.latency_counts)),
+                rails.slow_increase if judged else None,
+                "" if judged else JUDGED_LIVE,
+            )
         )
     rows.append(share("errors", "Failed predictions", lambda s: (s.failed, s.sent), rails.error_increase))
     return rows

@@ -59,7 +59,7 @@ def counters_strand(rule: Rule, seen: LiveIntervals, tail: str | None, promql: s
     if not missing and not np.any((seen.share_b > 0) & (seen.share_b < 1)):
         missing = ["no split has fed both arms"]
     withheld = _withheld(tail, missing)
-    found = None if withheld else adaptive.aipw(*_arrays(seen), planned=rule.planned_live, alpha=rule.alpha)
+    found = None if withheld else adaptive.aipw(*_arrays(seen), planned=rule.planned_live, alpha=rule.alpha_each)
     left = None if found is None else _left(rule, found)
     rate = _rate_per_s(seen)
     return Strand(
@@ -89,7 +89,7 @@ def ledger_strand(
         return None
     withheld = _withheld(tail, gates.enough(a.reward, b.reward))
     pairs = [(one.reward, other.reward) for one, other in strata]
-    found = difference.stratified(pairs, planned=rule.planned_live, alpha=rule.alpha)
+    found = difference.stratified(pairs, planned=rule.planned_live, alpha=rule.alpha_each)
     if not withheld and not math.isfinite(found.low):
         withheld = "No split has fed both arms enough."
     shown = None if withheld else as_interval(found)
@@ -122,14 +122,14 @@ def _arrays(seen: LiveIntervals) -> tuple[Values, Values, Values, Values, Values
 
 def _curve(rule: Rule, seen: LiveIntervals) -> tuple[CurvePoint, ...]:
     """The interval as it stood at up to MOST_POINTS times, from the gates on."""
-    curve = adaptive.aipw_curve(*_arrays(seen), planned=rule.planned_live, alpha=rule.alpha)
+    curve = adaptive.aipw_curve(*_arrays(seen), planned=rule.planned_live, alpha=rule.alpha_each)
     m, bound, points = len(seen.ends), bound_of(rule.reward), []
     for at in sorted({round(m * (k + 1) / MOST_POINTS) for k in range(MOST_POINTS)} - {0}):
         counts = (values[:at] for values in _arrays(seen)[:4])
         if not math.isfinite(curve.se[at - 1]) or gates.enough_batches(*counts, bound=bound):
             continue
         low, high, p = (float(values[at - 1]) for values in (curve.low, curve.high, curve.p))
-        shown = Interval(float(curve.estimate[at - 1]), low, high, 1 - rule.alpha, p)
+        shown = Interval(float(curve.estimate[at - 1]), low, high, 1 - rule.alpha_each, p)
         points.append(CurvePoint(round(float(curve.n[at - 1])), datetime.fromtimestamp(seen.ends[at - 1], UTC), shown))
     return tuple(points)
 
@@ -149,7 +149,7 @@ def _left(rule: Rule, found: Difference) -> int | None:
         found.se,
         found.n,
         planned=rule.planned_live,
-        alpha=rule.alpha,
+        alpha=rule.alpha_each,
         minimum_effect=rule.minimum_effect,
     )
 

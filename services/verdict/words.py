@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from services.domain.text import NONE, THIN, count, duration, latency, number, percent, short_arms
 from services.verdict.model import Assessment, Call, Interval, Light, MetricRow, Strand
-from services.verdict.rule import Rule, Source
+from services.verdict.rule import Decides, Rule, Source
 
 CALL_MARKS = {Call.SHIP: "↑", Call.KEEP: "=", Call.RUNNING: "⋯", Call.DISTRUST: "!"}
 """A mark per call, so that nobody needs to see colours."""
@@ -17,6 +17,16 @@ LIGHT_WORDS = {Light.GREEN: "fine", Light.AMBER: "look at it", Light.RED: "forbi
 
 SOURCES = {Source.PAIRED: "paired replay", Source.LIVE: "live traffic"}
 UNITS = {Source.PAIRED: "rows", Source.LIVE: "rewards"}
+DECIDES = {
+    Decides.PAIRED: SOURCES[Source.PAIRED],
+    Decides.LIVE: SOURCES[Source.LIVE],
+    Decides.EITHER: "either source, each at half of alpha",
+}
+OBJECTS = {
+    Decides.PAIRED: "; live traffic is shown and can object",
+    Decides.LIVE: "; a paired replay is shown and can object",
+    Decides.EITHER: "",
+}
 POINTS = "points"
 """The unit of a difference of shares: 3 % against 1 % is 2 points more, and not 200 % more."""
 
@@ -55,6 +65,15 @@ def value(amount: float | None, unit: str) -> str:
     return latency(amount) if unit == "ms" else number(amount, 4)
 
 
+def shown(answer: object) -> str:
+    """A truth or a prediction, as short as it can be read."""
+    while isinstance(answer, list | tuple) and len(answer) == 1:
+        answer = answer[0]
+    if isinstance(answer, bool) or not isinstance(answer, int | float):
+        return NONE if answer is None else str(answer)
+    return number(answer, 4)
+
+
 def change(amount: float | None, unit: str) -> str:
     """A difference with its sign: +0.004, −1.3 ms, +2.1 points."""
     if amount is None or amount != amount:  # nan
@@ -85,23 +104,28 @@ def finding(row: MetricRow, names: ArmNames) -> str:
         return row.note or "no interval yet"
     better = f"{names.b if row.better == 'b' else names.a} is better" if row.better else "no difference shown"
     if row.limit is None:
-        return better
+        return f"{better}; {row.note}" if row.note else better
     if row.difference.low > row.limit:
         return f"{better}, beyond the limit"
     return f"{better}, within the limit" if row.difference.high <= row.limit else f"{better}, the limit is in doubt"
+
+
+def amount(strand: Strand) -> str:
+    """How much a strand rests on: `1,225 rows`."""
+    return f"{count(strand.n)} {UNITS[strand.source]}"
 
 
 def left(strand: Strand) -> str:
     """How much is missing: `about 1,200 more rows, about 4 min at the present rate`; empty when it is not known."""
     if not strand.remaining_n:
         return ""
-    said = f"about {count(_two_figures(strand.remaining_n))} more {UNITS[strand.source]}"
+    said = f"{about(strand.remaining_n)} more {UNITS[strand.source]}"
     return f"{said}, about {duration(strand.remaining_s)} at the present rate" if strand.remaining_s else said
 
 
-def _two_figures(n: int) -> int:
-    """As much as such a forecast is good for."""
-    return round(n, 2 - len(str(n))) if n >= 100 else n
+def about(n: int) -> str:
+    """`about 1,200`: two figures, which is as much as a forecast is good for."""
+    return f"about {count(round(n, 2 - len(str(n))) if n >= 100 else n)}"
 
 
 def adjusted(strand: Strand) -> str:
@@ -119,12 +143,26 @@ def level(share: float) -> str:
     return percent(share)
 
 
+def levels(table: Iterable[MetricRow]) -> str:
+    """Which metric's interval has which level: `mean reward and other metrics at 95 %, guardrails at 98.3 %`."""
+    kinds: dict[str, list[str]] = {}
+    for row in table:
+        if row.difference is None:
+            continue
+        kind = "guardrails" if row.limit is not None else "mean reward" if row.measure == "reward" else "other metrics"
+        named = kinds.setdefault(level(row.difference.level), [])
+        if kind not in named:
+            named.append(kind)
+    return ", ".join(f"{listed(named)} at {at}" for at, named in kinds.items())
+
+
 def rule_facts(rule: Rule) -> list[tuple[str, str]]:
     """The rule as (name, what it says), in the order in which a person asks."""
     rails = rule.guardrails
     minimum = number(rule.minimum_effect, 4) if rule.minimum_effect else "none: any difference counts"
     return [
         ("Metric", "mean reward, B − A"),
+        ("Decided by", DECIDES[rule.decides] + OBJECTS[rule.decides]),
         ("Reward", f"{rule.reward.label}, that is {rule.reward.formula} for truth y and prediction f"),
         ("Alpha", f"{rule.alpha:g}: the chance of ever naming a difference that is not there"),
         ("Minimum effect", minimum),

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from app.components import verdict_badge
 from services.errors import Unavailable
 from services.verdict.model import Call
+from services.verdict.rule import Decides
 from tests.apptest.conftest import Dashboard, texts
 from tests.support.verdicts import EXAMPLES, START, ExampleVerdicts, ab_test, ship
 from tests.support.waiting import wait_until
@@ -118,12 +119,14 @@ def test_the_first_test_is_started_from_the_page_with_its_rule(dashboard: Dashbo
     app.number_input(key=f"{key}-effect").set_value(0.002)
     app.number_input(key=f"{key}-errors").set_value(2.0)
     app.selectbox(key=f"{key}-slow-ms").set_value(50)
+    app.radio(key=f"{key}-decides").set_value(Decides.EITHER)
     app.text_input(key=f"{key}-why").set_value("is B better?")
     app.button(key=f"{key}-start").click().run()
     assert not app.exception
     ((rule, note),) = verdicts.started
     assert (rule.champion, rule.challenger) == ("a", "b")
     assert rule.minimum_effect == 0.002
+    assert rule.decides is Decides.EITHER
     assert (rule.guardrails.error_increase, rule.guardrails.slow_ms) == (0.02, 50)
     assert (note.who, note.why) == ("ann", "is B better?")
     assert "Rule of test 1" in texts(app)

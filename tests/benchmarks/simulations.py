@@ -9,6 +9,7 @@ import numpy as np
 
 from services.stats.slices import standing_out
 from services.traffic.rewards import Reward, RewardKind
+from services.verdict.rule import Decides, Rule
 from tests.benchmarks.report import Line
 from tests.simulation.attribution import MEAN_A, MEAN_B, attribute
 from tests.simulation.chance import Share
@@ -18,6 +19,7 @@ from tests.simulation.families import FAMILIES, TUTORIAL, bernoulli, bounded, me
 from tests.simulation.pairs import PAIRS, PLANTED, replay
 from tests.simulation.peeking import ahead, errors, peek
 from tests.simulation.routing import route
+from tests.simulation.sources import both_sources
 from tests.simulation.wines import shuffle
 from tests.support.wine import TARGET, wine_frame
 
@@ -104,6 +106,14 @@ def _pairs() -> Iterator[Line]:
     yield _at_most("wine rows in random order: A named within 400", wines.for_a, limit=0.01)
 
 
+def _sources() -> Iterator[Line]:
+    for decides in Decides:
+        found = both_sources(Rule(decides=decides), runs=LONG_RUNS, seed=SEED + 13)
+        each = "half of α" if decides is Decides.EITHER else "α"
+        peer = f"pairs {found.by_pairs}, live {found.by_live}, one of them {found.whichever}, each at {each}"
+        yield _at_most(f"winner named, equal arms, both sources, decided by {decides}", found.named, peer)
+
+
 def _guardrails() -> Iterator[Line]:
     for rate in (0.001, 0.01, 0.1):
         by_share = {share: errors(rate, share, runs=RUNS, seed=SEED + 4) for share in (0.5, 0.2, 0.05)}
@@ -181,6 +191,6 @@ def _attribution() -> Iterator[Line]:
 
 
 PARTS = (
-    *(_equal_arms, _long, _small_share, _planted, _pairs, _guardrails),
+    *(_equal_arms, _long, _small_share, _planted, _pairs, _sources, _guardrails),
     *(_routing, _drift, _counters, _slices, _attribution),
 )

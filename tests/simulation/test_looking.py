@@ -12,12 +12,14 @@ import pytest
 
 from services.stats import gates
 from services.stats.sums import Sums
+from services.verdict.rule import Decides, Rule
 from tests.simulation.counting import cover, peek_counters
 from tests.simulation.drift import DAYS, live_through, stratify
 from tests.simulation.families import FAMILIES, TUTORIAL, Family, bernoulli, bounded, mean_bounded, normal, of_residuals
 from tests.simulation.pairs import PAIRS, PLANTED, Pairs, pair_gates_open, replay
 from tests.simulation.peeking import ahead, draw_looks, errors, gates_open, peek
 from tests.simulation.routing import route
+from tests.simulation.sources import both_sources, whichever_first
 
 ALPHA = 0.05
 RUNS = 2000
@@ -98,6 +100,22 @@ def test_a_better_model_is_found_by_a_replay():
     found = replay(PLANTED, runs=RUNS, seed=8)
     assert found.found.at_least > 0.99
     assert found.gated.at_most <= ALPHA
+
+
+@pytest.mark.parametrize("decides", list(Decides))
+def test_the_rule_with_both_sources_of_equal_models(decides: Decides):
+    """Whichever source decides, at most 5 % of the tests ever name a winner, over hundreds of thousands of rewards."""
+    assert both_sources(Rule(decides=decides), runs=RUNS, seed=31).named.at_most <= ALPHA
+
+
+def test_taking_whichever_source_speaks_first_at_the_whole_alpha_errs_more_often():
+    """So the source is part of the rule, or each of two has half."""
+    assert whichever_first(Rule(), runs=4 * RUNS, seed=32).at_least > ALPHA
+
+
+@pytest.mark.parametrize("decides", list(Decides))
+def test_the_rule_with_both_sources_finds_a_better_arm(decides: Decides):
+    assert both_sources(Rule(decides=decides), runs=200, seed=33, gain=0.1).named.at_least > 0.95
 
 
 @pytest.mark.parametrize("share_b", [0.5, 0.2, 0.1, 0.05])

@@ -27,7 +27,8 @@ from services.verdict.model import (
     Slice,
     Strand,
 )
-from services.verdict.rule import ABTest, Rule, Source
+from services.verdict.rule import ABTest, Decides, Rule, Source
+from services.verdict.table import GUARDRAILS, JUDGED_LIVE
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 GREEN = (
@@ -84,26 +85,35 @@ def strand(source: Source, n: int, effect: float, sd: float, planned: int, **mor
 
 def _row(key: str, label: str, source: Source, a: float, b: float, n: tuple[int, int], half: float, **more: object):
     given: dict[str, object] = {"higher_is_better": False, **more}
-    interval = Interval(b - a, b - a - half, b - a + half, 0.95)
+    level = 1 - 0.05 / GUARDRAILS if given.get("limit") is not None else 0.95
+    interval = Interval(b - a, b - a - half, b - a + half, level)
     return MetricRow(key, label, source, Cell(a, n[0]), Cell(b, n[1]), interval, **given)  # type: ignore[arg-type]
 
 
 def table(
-    paired: Strand | None, live: Strand | None, *, slow_b: float = 0.013, worse: bool = False
+    paired: Strand | None,
+    live: Strand | None,
+    *,
+    rule: Rule | None = None,
+    slow_b: float = 0.013,
+    worse: bool = False,
 ) -> tuple[MetricRow, ...]:
     """Metrics of both sources, as far as there are any, as the service orders them."""
-    rows = []
+    rule, rows = rule or Rule(), []
     for found in (paired, live):
         if found is None:
             continue
         i = found.interval
         b = None if i is None else 0.7258 + i.estimate
         cells = Cell(0.7258, found.n_a), Cell(b, found.n_b)
-        rows.append(MetricRow("reward", "Reward", found.source, *cells, i, True, primary=True, note=found.withheld))
+        flags = {"primary": True, "decides": rule.decided_by(found.source)}
+        rows.append(MetricRow("reward", "Mean reward", found.source, *cells, i, True, note=found.withheld, **flags))
     if paired is not None:
         n = (paired.n, paired.n)
         rows.append(_row("rmse", "RMSE", Source.PAIRED, 0.8252, 0.8362 if worse else 0.8142, n, 0.0042))
         rows.append(_row("mae", "MAE", Source.PAIRED, 0.6323, 0.6339 if worse else 0.6277, n, 0.0031))
+        slow = {"unit": "share", "note": JUDGED_LIVE}
+        rows.append(_row("slow", "Slower than 100 ms", Source.PAIRED, 0.002, 0.002, n, 0.006, **slow))
     if live is not None:
         n = (live.n_a, live.n_b)
         p95 = Cell(4.1, n[0]), Cell(6.3, n[1])
@@ -145,7 +155,7 @@ def assessed(
     test: ABTest, checks: tuple[Check, ...], paired: Strand | None, live: Strand | None, **more: object
 ) -> Assessment:
     """An assessment whose call comes from the real rule."""
-    rows = more.pop("table", None) or table(paired, live)
+    rows = more.pop("table", None) or table(paired, live, rule=test.rule)
     verdict = decide(test, checks, paired, live, rows)  # type: ignore[arg-type]
     return Assessment(
         test,
@@ -211,8 +221,8 @@ def keep() -> Assessment:
 def running() -> Assessment:
     """Live traffic alone, not enough of it, with names of their own for the arms."""
     live = strand(Source.LIVE, 1240, 0.02, 0.24, 5000, remaining_n=4300, remaining_s=4000, adjusted_for=2)
-    test = ab_test("running", Rule(champion="cautious-wine-dag", challenger="bold-wine-dag"))
-    return assessed(test, GREEN, None, live, table=table(None, live, slow_b=0.03), marks=MARKS)
+    test = ab_test("running", Rule("cautious-wine-dag", "bold-wine-dag", decides=Decides.LIVE))
+    return assessed(test, GREEN, None, live, table=table(None, live, rule=test.rule, slow_b=0.03), marks=MARKS)
 
 
 def distrust() -> Assessment:

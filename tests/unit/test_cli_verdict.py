@@ -16,6 +16,7 @@ from app.cli import verdict_tests as test_commands
 from app.cli.main import cli
 from services.errors import Unavailable
 from services.traffic.rewards import RewardKind
+from services.verdict.rule import Decides
 from tests.support.verdicts import EXAMPLES, START, ExampleVerdicts, ab_test
 
 Invoke = Callable[..., Result]
@@ -45,7 +46,7 @@ def test_for_people_it_says_reason_checks_table_and_what_is_missing(invoke: Invo
     said = invoke("verdict", "ship").stdout.replace("\u202f", " ")
     assert "B earns" in said
     assert said.count("✓ ") == 6
-    lines = [line for line in said.splitlines() if line.startswith("Reward  ")]
+    lines = [line for line in said.splitlines() if line.startswith("Mean reward  ")]
     assert [("paired replay" in line, "B is better" in line) for line in lines] == [(True, True), (False, False)]
     assert "a decision is likely after about 170,000 more rewards" in said
     assert "Start a new test with the bounded reward" in invoke("verdict", "distrust").stdout
@@ -101,6 +102,17 @@ def test_a_test_starts_with_what_is_given_and_proposed_values_for_the_rest(invok
     assert rule.reward.kind is RewardKind.SQUARED
     assert (note.who, note.why) == ("ann", "better?")
     assert "Rule of test 1: a is A, b is B" in result.stdout
+
+
+def test_the_source_that_decides_is_part_of_the_rule(invoke: Invoke, verdicts: ExampleVerdicts):
+    said = invoke("test", "start", "wine", "--why", "better?", "--decides", "either").stdout
+    assert "Decided by: either source, each at half of alpha" in said
+    started = json.loads(invoke("test", "start", "wine", "--why", "again", "--decides", "live", "--json").stdout)
+    assert started["rule"]["decides"] == "live"
+    invoke("test", "start", "wine", "--why", "as proposed")
+    assert [rule.decides for rule, _ in verdicts.started] == [Decides.EITHER, Decides.LIVE, Decides.PAIRED]
+    assert invoke("test", "start", "wine", "--why", "x", "--decides", "both").exit_code == 2
+    assert set(test_commands.DECIDES) == {str(source) for source in Decides}
 
 
 @pytest.mark.parametrize(

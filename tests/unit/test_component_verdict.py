@@ -12,16 +12,17 @@ from app import theme
 from app.components.verdict_chart import difference_figure
 from app.components.verdict_evidence import footnote, summary
 from app.components.verdict_line import line_html, rule_line
-from app.components.verdict_paired import disagreement_table, shown
+from app.components.verdict_paired import disagreement_table
 from app.components.verdict_slices import slice_sentence, slices_html
 from app.components.verdict_start import test_label as label_of
 from app.components.verdict_style import LIGHTS_ON_DARK, LIGHTS_ON_LIGHT
-from app.components.verdict_table import levels, table_html
+from app.components.verdict_table import level_note, table_html
 from app.components.verdict_trust import strip_html
 from app.components.verdict_why import strand_table
 from services.verdict import words
 from services.verdict.model import Assessment, Light, Slice, Strand
-from services.verdict.rule import Source
+from services.verdict.rule import Decides, Rule, Source
+from services.verdict.table import JUDGED_LIVE
 from tests.support.verdicts import DISAGREEMENTS, EXAMPLES, START, distrust, keep, running, ship
 
 COLORS = {"a": "#aaaaaa", "b": "#bbbbbb", "": "#000000"}
@@ -121,11 +122,31 @@ class TestTable:
         assert said.index("live traffic") < said.index("RMSE")
 
     def test_levels_in_words(self):
-        found = ship().table
-        assert levels(found).replace("\u202f", " ") == "at 95 %"
-        rails = [replace(r, difference=replace(r.difference, level=0.975)) for r in found if r.limit is not None]
-        assert levels([*found, *rails]).replace("\u202f", " ") == "at 95 %, a guardrail's at 95 % and 97.5 %"
-        assert levels([*found[:2], *rails]).replace("\u202f", " ") == "at 95 %, a guardrail's at 97.5 %"
+        found = ship()
+        note = level_note(found).replace("\u202f", " ")
+        assert note.startswith(": mean reward and other metrics at 95 %, guardrails at 98.3 % (the guardrails share")
+        either = replace(found, test=replace(found.test, rule=Rule(decides=Decides.EITHER)))
+        assert "two sources" in level_note(either) and "two sources" not in note
+        assert level_note(replace(found, table=())) == ""
+
+    def test_rewards_of_some_rows_share_the_axis_of_all(self):
+        found = ship()
+        unseen = replace(found.table[0], key="reward-unseen", label="Mean reward, rows not trained on", decides=False)
+        said = table_html(replace(found, table=(*found.table, unseen)), COLORS)
+        assert said.index("rows not trained on") < said.index("RMSE")
+        assert said.count("dv-first") == len({row.measure for row in found.table})
+        assert unseen.measure == "reward"
+
+    def test_the_line_that_decides_says_so(self):
+        found = ship()
+        said = table_html(found, COLORS)
+        assert said.count(", decides") == 1
+        assert said.index(", decides") < said.index("live traffic")
+
+    def test_slowness_of_a_replay_says_where_it_is_judged(self):
+        row = next(row for row in ship().table if row.key == "slow")
+        of_replay = replace(row, source=Source.PAIRED, limit=None, note=JUDGED_LIVE)
+        assert words.finding(of_replay, words.arm_names(Rule())).endswith("; its limit is judged on live traffic")
 
     def test_arms_have_the_deployments_names(self):
         said = table_html(running(), COLORS)
@@ -254,16 +275,16 @@ class TestSentences:
         ("value", "said"), [([[5.25]], "5.25"), (True, "True"), ("red", "red"), (None, "—"), ([1, 2], "[1, 2]")]
     )
     def test_any_answer_can_be_shown(self, value, said):
-        assert shown(value) == said
+        assert words.shown(value) == said
 
     def test_welch_stands_beside_what_decides(self):
         strand = paired_of(ship())
-        table = strand_table(strand)
+        table = strand_table(strand, decides=True)
         first, second = table["always-valid, decides"], table["Welch, at this look only"]
         assert first[0] == second[0]  # the same estimate
         assert first[1:3] != second[1:3]
         assert first[-1] == "A 500, B 500"
-        assert strand_table(paired_of(distrust()))["always-valid, decides"][:5] == ["—"] * 5
+        assert strand_table(paired_of(distrust()), decides=False)["always-valid"][:5] == ["—"] * 5
 
     def test_tests_have_a_name_with_their_time(self):
         test = ship().test

@@ -238,3 +238,26 @@ class TestCurve:
         assert paired is not None
         late = Mark(START.replace(year=2030), "ann", "late", "")
         assert "late" not in curve_svg(paired, COLOR_B, marks=(late,))
+
+
+def test_a_decision_that_was_undone_says_so():
+    back = Mark(START, EVIL, "undo decision", "too early")
+    found = ship()
+    ended = replace(found, test=replace(found.test, ended_at=START, ended_why="promoted b"), undone=back)
+    said = Reader(render_report(ended)).text
+    assert "promoted b; undone 1 Mar 2026 12:00 UTC by" in said and "too early" in said
+    assert "undone" not in Reader(render_report(found)).text
+
+
+def test_predictions_are_as_short_as_on_the_page():
+    long = Disagreement(4, 7, 6, [5.613284759], 6.44198273, 0.1, 0.2)
+    said = Reader(render_report(replace(ship(), disagreements=(long,)))).text
+    assert "5.613" in said and "5.6132" not in said
+
+
+def test_the_levels_and_the_source_that_decides_are_said():
+    said = Reader(render_report(ship())).text.replace("\u202f", " ")
+    assert "guardrails at 98.3 %" in said
+    assert "paired replay; live traffic is shown and can object" in said
+    assert said.count("Always-valid interval, decides") == 1
+    assert said.count("Always-valid interval, can object") == 1

@@ -6,6 +6,7 @@ B is better by 1.3 % of RMSE, and the tutorial's reward says the opposite by far
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from services.verdict.model import Call, Light
 from services.verdict.paired import paired_strand
 from services.verdict.reading import Sources
 from services.verdict.rows import MOST_PAIRS, by_training, replay_rows
-from services.verdict.rule import ABTest, Rule
+from services.verdict.rule import ABTest, Decides, Rule
 from services.verdict.service import Verdicts
 from services.verdict.table import metric_rows
 from services.verdict.traffic import ledger_strand
@@ -334,4 +335,5 @@ def call_of_pairs(gain: np.ndarray) -> Call:
 def call_of_traffic(earned: np.ndarray, to_b: np.ndarray) -> Call:
     """The call after these rewards of live traffic."""
     a, b = ArmSums(reward=Sums.of(earned[~to_b])), ArmSums(reward=Sums.of(earned[to_b]))
-    return decide(TEST, (), None, ledger_strand(TEST.rule, [(a, b)], None, "", NOW), ()).call
+    test = replace(TEST, rule=Rule(decides=Decides.LIVE))
+    return decide(test, (), None, ledger_strand(test.rule, [(a, b)], None, "", NOW), ()).call
