@@ -7,6 +7,7 @@ import numbers
 from collections.abc import Sequence
 
 from services.errors import InvalidInput, InvalidPayload
+from services.traffic.formula import SAMPLES
 from services.traffic.reward_values import missing
 from services.traffic.rewards import Reward, RewardKind
 
@@ -20,7 +21,7 @@ def check_reward(reward: Reward, truths: Sequence[object]) -> str:
     """Try a reward on the truths of a dataset; returns what to know beforehand, or "".
 
     Raises InvalidInput if some truth can never earn anything: text where numbers are needed, a class that is none of
-    the probabilities', a formula without a finite value.
+    the probabilities', a formula without a finite value, or one that is the same whatever was predicted.
     """
     kept = list(dict.fromkeys(value for value in truths if not missing(value)))
     if reward.kind is RewardKind.FORMULA:
@@ -45,18 +46,18 @@ def _possible_prediction(reward: Reward, truth: object) -> object:
 
 
 def _check_formula(reward: Reward, truths: Sequence[object]) -> str:
-    values = []
-    for truth in truths:
-        for prediction in truths:
-            try:
-                values.append(reward(truth, prediction))
-            except InvalidPayload as error:
-                raise InvalidInput(f"{error.problem[:1].upper()}{error.problem[1:]}.", error.hint) from error
+    table = [_values(reward, truth, truths) for truth in truths]
+    values = [value for row in table for value in row]
     bad = sum(not math.isfinite(value) for value in values)
     if values and bad == len(values):
         raise InvalidInput(
             f"The formula “{reward.expression}” has no finite value for any truth of this data.",
             "Mind divisions by zero and logarithms of negative numbers.",
+        )
+    if not _tells_apart(reward, truths, table):
+        raise InvalidInput(
+            f"The formula “{reward.expression}” gives the same whatever is predicted: every model would earn the same.",
+            "Let the value depend on y_pred.",
         )
     if bad:
         return (
@@ -64,3 +65,26 @@ def _check_formula(reward: Reward, truths: Sequence[object]) -> str:
             "stay without a reward."
         )
     return ""
+
+
+def _values(reward: Reward, truth: object, predictions: Sequence[object]) -> list[float]:
+    found = []
+    for prediction in predictions:
+        try:
+            found.append(reward(truth, prediction))
+        except InvalidPayload as error:
+            raise InvalidInput(f"{error.problem[:1].upper()}{error.problem[1:]}.", error.hint) from error
+    return found
+
+
+def _tells_apart(reward: Reward, truths: Sequence[object], table: Sequence[Sequence[float]]) -> bool:
+    """Whether two predictions earn different rewards for some truth; taken to be so where only one can be tried."""
+    if any(map(_differ, table)):
+        return True
+    if truths and all(isinstance(truth, numbers.Real) for truth in truths):  # a threshold may lie beyond the truths
+        return any(_differ(_values(reward, truth, SAMPLES)) for truth in truths)
+    return len(truths) < 2
+
+
+def _differ(values: Sequence[float]) -> bool:
+    return len({value for value in values if math.isfinite(value)}) > 1

@@ -179,6 +179,34 @@ class TestBeforeAnythingIsSent:
         with pytest.raises(InvalidInput, match="“red” is not a number"):
             tried("y - y_pred", ["red"])
 
+    @pytest.mark.parametrize(
+        ("expression", "truths"),
+        [
+            ("y * 2 + 0 * y_pred", [3, 6, 9]),
+            ("y if y_pred == y_pred else 0", [3]),
+            ("1 if y_pred == 'green' else 0", ["red", "white"]),
+        ],
+    )
+    def test_a_formula_that_ignores_the_prediction_is_refused(self, expression: str, truths: list[object]) -> None:
+        with pytest.raises(InvalidInput, match="every model would earn the same") as caught:
+            check_reward(Reward(RewardKind.FORMULA, expression=expression), truths)
+        assert "y_pred" in caught.value.hint
+
+    @pytest.mark.parametrize(
+        ("expression", "truths"),
+        [
+            ("exp(-y_pred)", [3, 6]),  # what a high prediction costs, whatever is true
+            ("1 if y_pred > 50 else 0", [3, 6]),
+            ("1 if y == y_pred else 0", [6]),
+            ("1 if y == y_pred else 0", ["red"]),
+            ("1 if y_pred == 'red' else 0", ["red", "white"]),
+        ],
+    )
+    def test_a_formula_may_ignore_the_truth_or_be_flat_where_the_data_is(
+        self, expression: str, truths: list[object]
+    ) -> None:
+        assert check_reward(Reward(RewardKind.FORMULA, expression=expression), truths) == ""
+
     def test_a_target_without_any_value_has_nothing_to_try(self) -> None:
         assert all(check_reward(reward, [None, math.nan]) == "" for reward in (BOUNDED, HIT, BRIER))
 
