@@ -139,9 +139,9 @@ def _put(report: Report, *, resent: bool) -> None:
         more = report.unknown - len(report.unknown_puids)
         say(f"Nobody knows {', '.join(report.unknown_puids)}{f' and {more:,} more' if more else ''}.")
     for bad in report.bad_lines:
-        say(f"  line {bad.line:,}: {bad.words}")
-    if report.bad > len(report.bad_lines):
-        say(f"  and {report.bad - len(report.bad_lines):,} more bad lines")
+        say(f"Line {bad.line:,}: {bad.words}.")
+    if more := report.bad - len(report.bad_lines):
+        say(f"And {more:,} more bad line{'s' * (more != 1)}.")
     if report.dry_run:
         say("Nothing was changed: this was a dry run.")
     elif report.fed or report.unfed or resent:

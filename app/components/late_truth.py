@@ -140,13 +140,12 @@ def draw_report(report: Report) -> None:
         if report.unknown_puids:
             more = report.unknown - len(report.unknown_puids)
             rest = f" and {fmt.count(more)} more" if more else ""
-            st.caption(
-                f"No prediction of this deployment has the puid {escape(', '.join(report.unknown_puids))}{rest}."
-            )
+            named = f"puid{'s' * (report.unknown != 1)} {escape(', '.join(report.unknown_puids))}"
+            st.caption(f"No prediction of this deployment has the {named}{rest}.")
         for bad in report.bad_lines:
-            st.caption(f":red[Line {bad.line}: {escape(bad.words)}]")
-        if report.bad > len(report.bad_lines):
-            st.caption(f"and {fmt.count(report.bad - len(report.bad_lines))} more bad lines")
+            st.caption(f":red[Line {fmt.count(bad.line)}: {escape(bad.words)}.]")
+        if more := report.bad - len(report.bad_lines):
+            st.caption(f":red[And {fmt.count(more)} more bad line{'s' * (more != 1)}.]")
         if report.fed:
             st.caption(f":material/check: {_rewards(report.fed)} reached the arms' counters.")
         for sentence in report.aside_sentences:

@@ -67,7 +67,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """One late truth and its fate; `words` says what was wrong.
+    """One late truth and its fate; `words` says what was wrong, without a full stop at its end.
 
     `aside` says of each reward that stays in the ledger alone why; empty for those that a counter never takes.
     """
@@ -111,7 +111,7 @@ def attach(
             try:
                 after, reason = _amended(row, late, pricing, specs.get(row["replay"]), overwrite, aside)
             except InvalidPayload as error:
-                fate, words = Fate.BAD, str(error)
+                fate, words = Fate.BAD, ". ".join(part.rstrip(".") for part in (error.sentence, error.hint) if part)
                 break
             if after is not None:
                 replaced = _differs(row["truth"], after["truth"]) or _differs(row["reward"], after["reward"])

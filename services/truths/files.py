@@ -36,7 +36,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that cannot be used; the header is line 1."""
+    """A line that cannot be used; the header is line 1. `words` has no full stop at its end."""
 
     line: int
     words: str

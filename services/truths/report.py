@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -24,7 +25,7 @@ class Report:
         kept: that had one already, the same or another.
         unknown: puids that no prediction has; `unknown_puids` are the first few.
         unanswered: puids of requests that failed.
-        bad: lines that cannot be used; `bad_lines` are the first few.
+        bad: lines that cannot be used; `bad_lines` are the first few, by line.
         fed: rewards that have reached their arm's counter.
         unfed: rewards that should have and have not; `feedback_error` is the last error.
         aside: by reason, how many rewards stay in the ledger alone because they say nothing of what serves now.
@@ -48,7 +49,7 @@ class Report:
     @property
     def aside_sentences(self) -> list[str]:
         """How many rewards stay in the ledger alone and why, most first."""
-        return [aside_sentence(*item) for item in sorted(self.aside.items(), key=lambda item: -item[1])]
+        return [aside_sentence(*item) for item in sorted(self.aside.items(), key=lambda item: (-item[1], item[0]))]
 
     def add_aside(self, words: Iterable[str]) -> None:
         for one in words:
@@ -56,8 +57,9 @@ class Report:
 
     def add_bad(self, bad: BadLine) -> None:
         self.bad += 1
-        if len(self.bad_lines) < NAMED:
-            self.bad_lines.append(bad)
+        # Those that cannot be read come before those that earn nothing, a chunk at a time.
+        insort(self.bad_lines, bad, key=lambda one: one.line)
+        del self.bad_lines[NAMED:]
 
     def add_unknown(self, puid: str) -> None:
         self.unknown += 1

@@ -74,7 +74,8 @@ def test_truths_are_previewed_checked_attached_and_sent(late: Late) -> None:
         "Unknown puid 1",
         "Bad line 1",
         "who",
-        "Line 5",
+        "has the puid who.",
+        "Line 5: there is no truth.",
         "2 rewards",
     ):
         assert words in said

@@ -160,10 +160,14 @@ def test_a_dry_run_sends_nothing(world: World) -> None:
 
 def test_a_truth_that_the_formula_cannot_use_is_told_by_its_line(world: World) -> None:
     new_replay(world.store, reward=BOUNDED.to_json())
-    world.store.ledger.record([outcome(1, **bare()), outcome(2, **bare())])
-    report = world.attach("puid,truth\nr1-0-1,red\nr1-0-2,6\n")
-    assert (report.attached, report.bad, report.bad_lines[0].line) == (1, 1, 2)
-    assert "not a number" in report.bad_lines[0].words
+    world.store.ledger.record([outcome(n, **bare()) for n in (1, 2, 3)])
+    report = world.attach("puid,truth\nr1-0-1,red\nr1-0-2,6\n,6\nr1-0-3,white\n")
+    assert (report.attached, report.bad) == (1, 3)
+    assert [(bad.line, bad.words) for bad in report.bad_lines] == [
+        (2, "truth: “red” is not a number. Use hit or miss for classes"),
+        (4, "the puid is missing"),
+        (5, "truth: “white” is not a number. Use hit or miss for classes"),
+    ]
 
 
 def test_the_model_server_understands_the_body() -> None:

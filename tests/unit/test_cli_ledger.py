@@ -75,7 +75,7 @@ def test_what_is_there_is_replaced_only_when_asked_for(store: EvidenceStore, tru
 def test_people_are_told_what_became_of_each_line(store: EvidenceStore, truths: str) -> None:
     result = decant("truth", truths)
     assert "attached" in result.stdout and "unknown puid" in result.stdout
-    for words in ("somebody-else", "line 5: there is no truth", "--resend"):
+    for words in ("somebody-else", "Line 5: there is no truth.", "--resend"):
         assert words in result.stderr
     assert "0 rewards reached the counters" in decant("truth", "--resend").stderr
 
