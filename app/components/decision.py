@@ -77,8 +77,8 @@ def _draw_made(decision: Decision, assessment: Assessment) -> None:
             st.caption("  \n".join(f":material/check: {escape(said)}" for said in decision.did))
         if decision.waiting:
             st.info(escape(f"Not finished yet; it goes on by itself. {decision.waiting}"), icon=":material/sync:")
-        for gap in decision.gaps:
-            st.caption(f":material/info: {escape(gap)}")
+        if decision.gaps:
+            st.caption("  \n".join(f":material/info: {escape(gap)}" for gap in decision.gaps))
         _draw_ways_on(decision, assessment)
 
 

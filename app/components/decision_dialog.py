@@ -36,8 +36,9 @@ def ask_to_decide(kind: Kind, assessment: Assessment) -> None:
 
 def _decide(kind: Kind, opened: Assessment) -> None:
     seen: Assessment = st.session_state.get(_newer_key(opened), opened)
-    if st.session_state.get(CONFIRMED):  # before anything is drawn: what is drawn may be other evidence by then
-        seen = _confirmed(kind, seen)
+    with st.container():  # there whether it holds anything or not, so that nothing below takes its place
+        if st.session_state.get(CONFIRMED):  # before the evidence is drawn, which may be other evidence by then
+            seen = _confirmed(kind, seen)
     against = obstacles(kind, seen)
     _draw_evidence(seen, against)
     override = False
@@ -82,11 +83,14 @@ def _telling(label: str) -> Iterator[Tell]:
     """A box that says each step as it is taken; it goes away when they are."""
     place = st.empty()
     try:
-        with place.status(label, expanded=True) as box:
+        with place.status(label, expanded=True):
+            steps = st.empty()
+            lines: list[str] = []
 
             def tell(_: str, said: str) -> None:
                 if said:
-                    box.markdown(f"- {escape(said)}")
+                    lines.append(f"- {escape(said)}")
+                    steps.markdown("\n".join(lines))
 
             yield tell
     finally:

@@ -50,7 +50,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="package")
 def decant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A whole Decant that has never been used; the story, which comes first, is its first user."""
-    shutil.rmtree(FAILURES, ignore_errors=True)  # of an earlier run
     installation = System(tmp_path_factory.mktemp("browser") / "state")
     try:
         yield installation.start()
@@ -64,6 +63,7 @@ def decant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """One browser for the ring. Not for the session: its event loop would be in the way of other rings' own."""
+    shutil.rmtree(FAILURES, ignore_errors=True)  # of an earlier run
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser

@@ -8,25 +8,19 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import mlflow
-import mlflow.sklearn
 import pytest
 from mlflow import MlflowClient
-from mlflow.models import infer_signature
-from sklearn.dummy import DummyRegressor
 
 from services.decisions.model import Kind, State
 from services.domain import ChangeNote, Deployment
 from services.settings import ROOT
 from services.verdict.rule import Rule
 from tests.support.ab_test import NAMESPACE, deploy
+from tests.support.decision_models import Trained, trained_at
 from tests.support.load import Load
 from tests.support.system import System
-from tests.support.tracking import tracking_at
 from tests.support.waiting import wait_until
-from tests.support.wine import TARGET, wine_frame
 
 LEAD = ChangeNote("lead", "fewer bad bottles")
 READY_S = 120
@@ -34,30 +28,10 @@ A, B = 1.0, 2.0
 """What the two models answer to everything."""
 
 
-@dataclass(frozen=True)
-class Trained:
-    """Runs of the two models, and how to name the models."""
-
-    runs: dict[str, str]
-    models: dict[str, str]
-
-
 @pytest.fixture(scope="module")
 def trained(system: System) -> Iterator[Trained]:
-    """Two models that each answer a number of their own, logged to the installation's MLflow."""
-    rows = wine_frame().drop(columns=TARGET).head(20)
-    runs, models = {}, {}
-    with tracking_at(system.settings.tracking_uri):
-        experiment = mlflow.create_experiment("decisions")
-        for arm, answer in (("a", A), ("b", B)):
-            fitted = DummyRegressor(strategy="constant", constant=answer).fit(rows, [answer] * len(rows))
-            with mlflow.start_run(experiment_id=experiment, run_name=f"always-{answer:g}") as run:
-                signature = infer_signature(rows, fitted.predict(rows))
-                made = mlflow.sklearn.log_model(
-                    fitted, name="model", signature=signature, pip_requirements=["scikit-learn"]
-                )
-            runs[arm], models[arm] = run.info.run_id, made.model_uri
-        yield Trained(runs, models)
+    with trained_at(system.settings.tracking_uri, {"a": A, "b": B}) as models:
+        yield models
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def test_promoting_tells_its_steps_and_how_to_take_it_back(invoke: Invoke) -> No
     assert result.exit_code == 0, result.output
     said = lines(result)
     assert said[:3] == ["All traffic goes to b.", "Test 1 ends.", "a takes over from b."]
-    assert any(line.startswith("Decided on: Ship B; Reward B − A +") for line in said)
+    assert any(line.startswith("Decided on: Ship B; Mean reward B − A +") for line in said)
     assert said[-1] == (
         "Decision 1 on seldon/wine: b is promoted. `python -m app undo-decision seldon/wine --decision 1` undoes it."
     )
