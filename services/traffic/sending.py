@@ -25,8 +25,8 @@ PATIENCE_S = 60.0
 
 FIRST_BACKOFF_S = 0.02
 LONGEST_BACKOFF_S = 1.0
-PASSING_STATUSES = frozenset({502, 503, 504})
-"""What a gateway says while the part behind it is away."""
+PASSING_STATUSES = frozenset({408, 502, 503, 504})
+"""What a gateway says while the part behind it is away, or stopped in the middle."""
 
 _JSON = "application/json"
 

@@ -107,7 +107,7 @@ def test_a_pinned_replay_reaches_one_arm(stub: SeldonStub) -> None:
     assert {outcome.segment for outcome in ledger.outcomes.values()} == {"pinned:b"}
 
 
-@pytest.mark.parametrize("kind", ["503", "502", "504", "reset"])
+@pytest.mark.parametrize("kind", ["503", "502", "504", "408", "reset"])
 def test_passing_trouble_costs_no_row(stub: SeldonStub, kind: str) -> None:
     stub.mishap("predictions", kind, times=30)
     stub.mishap("feedback", kind, times=30)
