@@ -9,7 +9,7 @@ import click
 
 from app.cli.options import deployment_key, json_option, namespace_option, note, services
 from app.cli.output import plain, put_json, put_table, say
-from services.errors import InvalidInput, NotFound
+from services.errors import InvalidInput
 
 if TYPE_CHECKING:
     from services.factory import Services
@@ -152,9 +152,11 @@ def put_rule(found: ABTest) -> None:
 
 
 def _tests(built: Services, namespace: str, name: str) -> list[ABTest]:
+    from services.verdict.service import no_test
+
     found = built.verdicts.tests(namespace, name)
     if not found:
-        raise NotFound("A/B test of the deployment", f"{namespace}/{name}")
+        raise no_test(namespace, name)
     return found
 
 

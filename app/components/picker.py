@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
@@ -22,7 +22,7 @@ def pick_deployment(statuses: Sequence[DeploymentStatus], label: str = "Deployme
     by_key = {status.deployment.key: status for status in statuses}
     if not by_key:
         return None
-    wanted = "/".join(state.deployment() or ())
+    wanted = _wanted(by_key)
     if wanted and wanted not in by_key:
         st.warning(f"There is no deployment “{escape(wanted)}” (any more).", icon=":material/search_off:")
     key = wanted if wanted in by_key else next(iter(by_key))
@@ -31,6 +31,13 @@ def pick_deployment(statuses: Sequence[DeploymentStatus], label: str = "Deployme
     chosen = by_key[key]
     state.select_deployment(chosen.deployment.namespace, chosen.deployment.name)
     return chosen
+
+
+def _wanted(known: Iterable[str]) -> str:
+    """What the address asks for; a name without a namespace stands for the one deployment that has it."""
+    asked = state.read(state.Param.DEPLOYMENT) or ""
+    named = [key for key in known if key.partition("/")[2] == asked]
+    return named[0] if len(named) == 1 else asked
 
 
 def pick_window(label: str = "Window") -> state.Window:

@@ -114,7 +114,7 @@ class Verdicts:
             return running
         recent = self._store.tests.recent(namespace, deployment, 1)
         if not recent:
-            raise NotFound("A/B test of the deployment", f"{namespace}/{deployment}")
+            raise no_test(namespace, deployment)
         return test_of(recent[0])
 
     def _decided(self, namespace: str, deployment: str) -> bool:
@@ -151,6 +151,14 @@ class Verdicts:
                 "Add a second model on the Deploy page.",
             )
         return live[0], live[1]
+
+
+def no_test(namespace: str, deployment: str) -> NotFound:
+    """That a deployment never had a test, and how to begin one."""
+    error = NotFound("A/B test of the deployment", f"{namespace}/{deployment}")
+    begin = f"python -m app test start {deployment} --namespace {namespace} --why …"
+    error.hint = f"Begin one with `{begin}`, or on the Verdict page; a replay to both arms begins one by itself."
+    return error
 
 
 def test_of(record: ABTestRecord) -> ABTest:

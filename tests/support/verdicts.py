@@ -28,6 +28,7 @@ from services.verdict.model import (
     Strand,
 )
 from services.verdict.rule import ABTest, Decides, Rule, Source
+from services.verdict.service import no_test
 from services.verdict.table import GUARDRAILS, JUDGED_LIVE
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -257,7 +258,7 @@ class ExampleVerdicts:
         self._reach()
         found = next((t for t in self.tests(namespace, deployment) if test_id in (None, t.id)), None)
         if found is None:
-            raise NotFound("test of", f"{namespace}/{deployment}")
+            raise no_test(namespace, deployment)
         made = EXAMPLES[deployment]() if deployment in EXAMPLES else assessed(found, GREEN, None, None)
         return replace(made, test=found)
 

@@ -78,6 +78,8 @@ def test_no_test_and_a_silent_part_are_errors_not_verdicts(invoke: Invoke, verdi
     result = invoke("verdict", "nothing")
     assert result.exit_code == 3
     assert "There is no" in result.stderr
+    assert "Begin one with `python -m app test start nothing --namespace seldon --why" in result.stderr
+    assert "Begin one with" in invoke("test", "end", "nothing", "--why", "x").stderr
     verdicts.down = Unavailable("The evidence store")
     assert invoke("verdict", "ship").exit_code == 5
 
