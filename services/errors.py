@@ -9,6 +9,8 @@ The tree, with the moment each is raised:
     │   └── InvalidPayload           a request body, a reward or a dataset that does not fit; names the field
     ├── NotFound                     a deployment, predictor, run, model, replay or job that does not exist
     ├── Conflict                     the world changed since it was read; names the newer change
+    │   └── Foreign                  another tool manages the thing; names it
+    ├── Forbidden                    the cluster does not give us, or the person, the right
     ├── Unavailable                  a part Decant depends on does not answer; names the part
     ├── Rejected                     the other side answered, with an error; carries its status and words
     ├── StartFailed                  a process did not come up; carries its last log lines
@@ -96,6 +98,26 @@ class Conflict(DecantError):
     def __init__(self, what: str, change: str) -> None:
         super().__init__(f"{what} has changed since you read it: {change}.", "Look at the newer state, then try again.")
         self.what, self.change = what, change
+
+
+class Foreign(Conflict):
+    """Another field manager (kubectl, a Git operator) owns what would be changed."""
+
+    def __init__(self, what: str, managers: Sequence[str], fields: Sequence[str] = ()) -> None:
+        named = " and ".join(managers)
+        held = f" ({', '.join(fields)})" if fields else ""
+        DecantError.__init__(
+            self,
+            f"{what} is managed by {named}, not by Decant{held}.",
+            "Change it there, or say that you take it over; the other tool may put its own state back.",
+        )
+        self.what, self.managers, self.fields = what, tuple(managers), tuple(fields)
+
+
+class Forbidden(DecantError):
+    """The cluster refused for want of a right; the hint is the rule or command that would give it."""
+
+    exit_code = 10
 
 
 class Unavailable(DecantError):

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import api_server
+from tests.support.api_server import TestCluster
+from tests.support.operator import StatusOperator
 from tests.support.system import System
 
-RINGS_WITH_PROCESSES = {"contract", "engine", "browser"}
+RINGS_WITH_PROCESSES = {"contract", "engine", "browser", "cluster"}
 ROOT = Path(__file__).parent
 
 
@@ -31,6 +34,22 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     yield installation
     installation.stop()
     assert installation.parts() == set(), "processes were left behind"
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
+    """A real Kubernetes API server; what needs one is skipped, saying why, where there is none."""
+    if not api_server.found():
+        pytest.skip(api_server.NO_SERVER)
+    with api_server.running(tmp_path_factory.mktemp("cluster")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: TestCluster) -> Iterator[StatusOperator]:
+    """Stands in for Seldon's operator: writes status, nothing else."""
+    with StatusOperator(cluster.admin) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

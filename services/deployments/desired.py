@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,12 +20,12 @@ from services.deployments.manifest import (
     CHANGE_REASON,
     CHANGED_AT,
     CHANGED_BY,
-    NONCE,
     STAMPS,
     from_yaml,
     to_manifest,
     to_yaml,
 )
+from services.deployments.stamps import stamps
 from services.domain import ChangeNote, Deployment, check_name
 from services.errors import Conflict, DecantError, InvalidInput, NotFound, Unavailable
 from services.runtime.files import read_text, write_atomically
@@ -159,15 +158,8 @@ def render(desired: Desired) -> str:
 
 
 def _stamped(deployment: Deployment, note: ChangeNote) -> Desired:
-    now = datetime.now(UTC).replace(microsecond=0)
-    stamps = {
-        NONCE: secrets.token_hex(4),  # so that writing the same deployment twice gives two versions
-        CHANGED_BY: note.who,
-        CHANGED_AT: now.isoformat(),
-        CHANGE_REASON: note.why,
-    }
     kept = {key: value for key, value in deployment.annotations if key not in STAMPS}
-    annotations = tuple(sorted({**kept, **{k: v for k, v in stamps.items() if v}}.items()))
+    annotations = tuple(sorted({**kept, **stamps(note)}.items()))
     return _read(to_yaml(to_manifest(replace(deployment, annotations=annotations))))
 
 

@@ -18,10 +18,14 @@ PINNED = "pinned:"
 
 @dataclass(frozen=True, slots=True)
 class ChangeNote:
-    """Who changes something, and why: travels with every command that changes the world."""
+    """Who changes something, and why: travels with every command that changes the world.
+
+    `take_over` says that the author knows that the thing is managed by another tool, and changes it all the same.
+    """
 
     who: str
     why: str = ""
+    take_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class DeploymentStatus:
     changed_at: datetime | None = None
     deleting: bool = False
     message: str = ""
+    managed_by: str = ""  # another tool that owns it (kubectl, a Git operator); changing it needs a word that one knows
 
     @property
     def requested(self) -> Split:

@@ -1,4 +1,5 @@
-"""What every engine promises, told once and checked on each: the one in memory and the real one on this machine."""
+"""What every engine promises, told once and checked on each: in memory, on this machine, and on a Kubernetes API server
+where there is one (see tests/support/api_server.py)."""
 
 from __future__ import annotations
 
@@ -11,9 +12,11 @@ import httpx
 import pytest
 
 from services.deployments.engine import Engine
+from services.deployments.kubernetes.engine import KubernetesEngine
 from services.deployments.manifest import from_yaml
 from services.domain import ChangeNote, Deployment, DeploymentStatus, Predictor, Provenance, Split
 from services.errors import Conflict, InvalidDeployment, InvalidName, NotFound
+from tests.support.api_server import TestCluster
 from tests.support.memory_engine import MemoryEngine
 from tests.support.system import System
 from tests.support.waiting import wait_until
@@ -31,22 +34,30 @@ class Case:
     model_a: str
     model_b: str
     serves: bool
+    namespace: str = "contract"
 
 
-@pytest.fixture(scope="module", params=["memory", "local"])
-def case(request: pytest.FixtureRequest) -> Case:
+@pytest.fixture(scope="module", params=["memory", "local", "kubernetes"])
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     if request.param == "memory":
-        return Case(MemoryEngine(), "models:/m-a", "models:/m-b", serves=False)
-    system: System = request.getfixturevalue("system")
-    folders: tuple[Path, Path] = request.getfixturevalue("wine_models")
-    return Case(system.services.engine, str(folders[0]), str(folders[1]), serves=True)
+        yield Case(MemoryEngine(), "models:/m-a", "models:/m-b", serves=False)
+    elif request.param == "local":
+        system: System = request.getfixturevalue("system")
+        folders: tuple[Path, Path] = request.getfixturevalue("wine_models")
+        yield Case(system.services.engine, str(folders[0]), str(folders[1]), serves=True)
+    else:
+        cluster: TestCluster = request.getfixturevalue("cluster")
+        request.getfixturevalue("operator")
+        engine = KubernetesEngine(cluster.options())
+        yield Case(engine, "s3://models/a", "s3://models/b", serves=False, namespace=cluster.namespace())
+        engine.close()
 
 
 @pytest.fixture
 def deployment(case: Case) -> Iterator[Deployment]:
     """A deployment with two arms, 80 to 20, under a name of its own; deleted afterwards."""
     wanted = Deployment(
-        "contract",
+        case.namespace,
         f"wine-{next(_names)}",
         (
             Predictor("a", case.model_a, traffic=80, provenance=Provenance(run_id="r1", run_name="first")),
@@ -80,7 +91,7 @@ def test_what_was_applied_comes_back(case: Case, deployment: Deployment) -> None
     assert status.in_force == status.requested
     assert status.changed_by == "ada"
     assert [p.ready for p in status.predictors] == [1, 1]
-    assert deployment.key in [s.deployment.key for s in case.engine.list("contract")]
+    assert deployment.key in [s.deployment.key for s in case.engine.list(case.namespace)]
     assert case.engine.list("another-namespace") == []
 
 
@@ -166,12 +177,12 @@ def test_bad_names_are_refused(case: Case, deployment: Deployment) -> None:
 
 def test_what_does_not_exist_is_said_to(case: Case) -> None:
     for ask in (
-        lambda: case.engine.get("contract", "nothing"),
-        lambda: case.engine.delete("contract", "nothing", note=NOTE),
-        lambda: case.engine.endpoint("contract", "nothing"),
-        lambda: case.engine.logs("contract", "nothing", "a"),
-        lambda: case.engine.events("contract", "nothing"),
-        lambda: case.engine.set_traffic("contract", "nothing", Split.of({"a": 100}), note=NOTE),
+        lambda: case.engine.get(case.namespace, "nothing"),
+        lambda: case.engine.delete(case.namespace, "nothing", note=NOTE),
+        lambda: case.engine.endpoint(case.namespace, "nothing"),
+        lambda: case.engine.logs(case.namespace, "nothing", "a"),
+        lambda: case.engine.events(case.namespace, "nothing"),
+        lambda: case.engine.set_traffic(case.namespace, "nothing", Split.of({"a": 100}), note=NOTE),
     ):
         with pytest.raises(NotFound, match="nothing"):
             ask()
@@ -191,7 +202,7 @@ def test_deleted_means_gone(case: Case, deployment: Deployment) -> None:
     case.engine.delete(deployment.namespace, deployment.name, note=NOTE)
 
     def gone() -> bool:
-        return deployment.key not in [s.deployment.key for s in case.engine.list("contract")]
+        return deployment.key not in [s.deployment.key for s in case.engine.list(case.namespace)]
 
     wait_until(gone, timeout_s=READY_TIMEOUT_S, what=f"{deployment.key} to be gone")
     with pytest.raises(NotFound):
@@ -217,8 +228,9 @@ def test_endpoints_answer_through_the_split_and_pinned(case: Case, deployment: D
     row = {"data": {"names": [], "ndarray": [[7.0, 0.27, 0.36, 20.7, 0.045, 45.0, 170.0, 1.001, 3.0, 0.45, 8.8]]}}
     pinned = case.engine.endpoint(deployment.namespace, deployment.name, "b")
     free = case.engine.endpoint(deployment.namespace, deployment.name)
-    assert free.url == pinned.url
+    assert free != pinned
     assert not free.url.endswith("/")
+    assert not pinned.url.endswith("/")
     if not case.serves:
         return
     for endpoint, arms in ((pinned, {"b"}), (free, {"a", "b"})):

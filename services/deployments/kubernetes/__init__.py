@@ -1,0 +1,1 @@
+"""The engine on Kubernetes: Seldon Core's operator does the work, the API server is the only thing spoken to."""

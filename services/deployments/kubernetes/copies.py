@@ -1,0 +1,140 @@
+"""The live copies that the engine reads: one watch per kind and allowed namespace, or one per kind for the cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from services.deployments.kubernetes import routes
+from services.deployments.kubernetes.cluster import Cluster
+from services.deployments.kubernetes.failures import ApiRefused
+from services.deployments.kubernetes.informer import Informer
+from services.deployments.kubernetes.seldon import MANAGED_PODS, collection, core
+from services.domain import Deployment, Split
+from services.errors import Forbidden, InvalidInput, Unavailable
+
+Object = dict[str, Any]
+Key = tuple[str, str]
+
+DEPLOYMENTS, PODS, EVENTS, ROUTES = "deployments", "pods", "events", "routes"
+
+
+class Copies:
+    """Hands out what the watches hold; starts each at its first use."""
+
+    def __init__(self, cluster: Cluster, namespaces: Sequence[str], ingress: routes.Ingress) -> None:
+        self._cluster, self._namespaces, self._ingress = cluster, tuple(namespaces), ingress
+        self._informers: dict[tuple[str, str | None], Informer] = {}
+        self._lock = threading.Lock()
+
+    def check_allowed(self, namespace: str) -> None:
+        """Raises InvalidInput for a namespace that the settings leave out."""
+        if self._namespaces and namespace not in self._namespaces:
+            raise InvalidInput(
+                f"Namespace “{namespace}” is not one that Decant may use.",
+                f"Allowed: {', '.join(self._namespaces)}.",
+            )
+
+    def deployments(self, namespace: str | None) -> dict[Key, Object]:
+        """Every SeldonDeployment of the namespace, or of all that are allowed. Raises what keeps it from being read."""
+        if namespace is not None:
+            self.check_allowed(namespace)
+        found: dict[Key, Object] = {}
+        for scope in [self._scope(namespace)] if namespace else (self._namespaces or [None]):
+            found.update(self._read_deployments(scope))
+        return {key: value for key, value in found.items() if namespace in (None, key[0])}
+
+    def find(self, namespace: str, name: str) -> Object | None:
+        return self._read_deployments(self._scope(namespace)).get((namespace, name))
+
+    def put(self, found: Object) -> None:
+        """Take in a deployment as a write returned it."""
+        self._informer(DEPLOYMENTS, self._scope(found["metadata"]["namespace"])).put(found)
+
+    def pods(self, namespace: str) -> list[Object]:
+        """Seldon's pods in the namespace; none where the cluster does not let us see them (see `notice`)."""
+        return self._of(PODS, namespace)
+
+    def events(self, namespace: str) -> list[Object]:
+        """Raises Forbidden where the cluster does not let us see them."""
+        snapshot = self._informer(EVENTS, self._scope(namespace)).read()
+        return [found for key, found in snapshot.objects.items() if key[0] == namespace]
+
+    def notice(self, namespace: str) -> str:
+        """What keeps the copies from being whole and fresh, in a sentence; empty when nothing does."""
+        snapshot = self._informer(DEPLOYMENTS, self._scope(namespace)).read()
+        if snapshot.stale_since is not None:
+            return f"What is shown is from {snapshot.stale_since:%H:%M:%S %Z}: {snapshot.problem}"
+        try:
+            self._informer(PODS, self._scope(namespace)).read()
+        except (Forbidden, ApiRefused) as error:
+            return f"Pods cannot be seen: {error}"
+        return ""
+
+    def routed(self, deployment: Deployment) -> tuple[Split | None, str]:
+        """The split that the ingress holds, or None and why it cannot be read."""
+        if routes.path(self._ingress, None) is None:
+            return None, ""
+        try:
+            found = self._of(ROUTES, deployment.namespace)
+        except Forbidden as error:
+            return None, f"The routes of {self._ingress} cannot be read: {error}"
+        except ApiRefused as refused:
+            if refused.status != 404:
+                raise
+            return None, f"The cluster has no {self._ingress} routes."
+        return routes.split_of(deployment, found), ""
+
+    def wait_for(self, namespace: str, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until `condition` holds, looking again whenever a deployment of the namespace changes."""
+        return self._informer(DEPLOYMENTS, self._scope(namespace)).wait_for(condition, timeout_s)
+
+    def close(self) -> None:
+        with self._lock:
+            for informer in self._informers.values():
+                informer.close()
+
+    def _of(self, kind: str, namespace: str) -> list[Object]:
+        try:
+            snapshot = self._informer(kind, self._scope(namespace)).read()
+        except Forbidden:
+            if kind != PODS:
+                raise
+            return []
+        return [found for key, found in snapshot.objects.items() if key[0] == namespace]
+
+    def _read_deployments(self, scope: str | None) -> dict[Key, Object]:
+        try:
+            return dict(self._informer(DEPLOYMENTS, scope).read().objects)
+        except ApiRefused as refused:
+            raise missing_crd() if refused.status == 404 else refused from refused
+
+    def _scope(self, namespace: str) -> str | None:
+        """Which watch covers the namespace: its own, or the one of the whole cluster."""
+        return namespace if self._namespaces else None
+
+    def _informer(self, kind: str, scope: str | None) -> Informer:
+        with self._lock:
+            if (kind, scope) not in self._informers:
+                path, query = self._source(kind, scope)
+                self._informers[kind, scope] = Informer(self._cluster, path, query)
+            return self._informers[kind, scope]
+
+    def _source(self, kind: str, scope: str | None) -> tuple[str, dict[str, str]]:
+        if kind == DEPLOYMENTS:
+            return collection(scope), {}
+        if kind == PODS:
+            return core(scope, "pods"), {"labelSelector": MANAGED_PODS}
+        if kind == EVENTS:
+            return core(scope, "events"), {}
+        return routes.path(self._ingress, scope) or "", {}
+
+
+def missing_crd() -> Unavailable:
+    """The cluster answers but does not know SeldonDeployments."""
+    return Unavailable(
+        "Seldon Core",
+        "the cluster does not know the kind SeldonDeployment",
+        "Install Seldon Core 1.x and its CRD in the cluster.",
+    )

@@ -1,0 +1,275 @@
+"""The engine on Kubernetes: SeldonDeployments written through the API server, read back from watches.
+
+Every write is bound to what was read (resourceVersion), made as field manager `decant`, and says who and why. What
+other managers own is changed only when the caller says that it knows (`ChangeNote.take_over`).
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from services.deployments.kubernetes.cluster import APPLY, JSON_PATCH, Cluster
+from services.deployments.kubernetes.copies import Copies, missing_crd
+from services.deployments.kubernetes.failures import ApiRefused
+from services.deployments.kubernetes.happenings import announce, told
+from services.deployments.kubernetes.logs import tail_of
+from services.deployments.kubernetes.options import ClusterOptions
+from services.deployments.kubernetes.ownership import MANAGER, foreign_manager, others_in
+from services.deployments.kubernetes.seldon import SERVICE_PORT, collection, item, service_name
+from services.deployments.kubernetes.status import change_of, deployment_of, status_of, version_of
+from services.deployments.kubernetes.writing import applied_body, traffic_patch
+from services.deployments.manifest import to_yaml
+from services.deployments.stamps import stamps
+from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Split, check_name
+from services.errors import Conflict, Foreign, InvalidDeployment, NotFound, Unavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Object = dict[str, Any]
+
+CONFIRM_TIMEOUT_S = 10.0
+ATTEMPTS = 5
+"""Tries of a write that fails because the operator wrote its status between our read and our write."""
+_SERVER_FIELDS = ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink")
+
+
+class KubernetesEngine:
+    """Implements `services.deployments.engine.Engine`. Thread-safe; nothing is asked before the first call."""
+
+    def __init__(self, options: ClusterOptions) -> None:
+        self._options = options
+        self._cluster = Cluster(options.kubeconfig, options.context)
+        self._copies = Copies(self._cluster, options.namespaces, options.ingress)
+
+    def close(self) -> None:
+        """End the watches."""
+        self._copies.close()
+
+    def get(self, namespace: str, name: str) -> DeploymentStatus:
+        self._check(namespace, name)
+        return self._status(self._copies.find(namespace, name) or self._read(namespace, name))
+
+    def apply(
+        self,
+        deployment: Deployment,
+        *,
+        note: ChangeNote,
+        expected_version: str | None = None,
+        dry_run: bool = False,
+    ) -> DeploymentStatus:
+        return self._status(self._apply(deployment, note, expected_version, dry_run))
+
+    def set_traffic(
+        self, namespace: str, name: str, split: Split, *, note: ChangeNote, expected_version: str | None = None
+    ) -> DeploymentStatus:
+        self._check(namespace, name)
+        bound: list[str | None] = [expected_version]
+
+        def attempt() -> tuple[Object, Object]:
+            present = self._read(namespace, name)
+            if problems := split.problems():
+                raise InvalidDeployment(name, problems)
+            # Whoever does not care about versions still must not overwrite a change made while this is tried again.
+            bound[0] = bound[0] or version_of(present)
+            self._expect(present, bound[0], note)
+            patch = traffic_patch(present, deployment_of(present)[0].with_split(split), stamps(note))
+            query = {"fieldManager": MANAGER}
+            return present, self._cluster.send(
+                "PATCH", item(namespace, name), patch, content_type=JSON_PATCH, query=query, as_user=self._as(note)
+            )
+
+        before, after = self._writing(name, attempt)
+        self._copies.put(after)
+        moved = f"traffic {deployment_of(before)[0].split} to {split}"
+        announce(self._cluster, after, "TrafficMoved", moved, note)
+        self._confirm(namespace, name, split)
+        return self._status(self._copies.find(namespace, name) or after)
+
+    def delete(self, namespace: str, name: str, *, note: ChangeNote) -> None:
+        self._check(namespace, name)
+
+        def attempt() -> Object:
+            present = self._read(namespace, name)
+            self._expect(present, None, note)
+            bound = {"preconditions": {"uid": present["metadata"]["uid"]}}
+            self._cluster.send("DELETE", item(namespace, name), bound, as_user=self._as(note))
+            return present
+
+        announce(self._cluster, self._writing(name, attempt), "Deleted", "deleted", note)
+
+    def endpoint(self, namespace: str, name: str, predictor: str | None = None) -> Endpoint:
+        deployment = self.get(namespace, name).deployment
+        if predictor is None:
+            return Endpoint(f"{self._options.ingress_url.rstrip('/')}/seldon/{namespace}/{name}")
+        deployment.predictor(predictor)
+        service = service_name(name, predictor)
+        return Endpoint(f"http://{service}.{namespace}:{SERVICE_PORT}")
+
+    def logs(self, namespace: str, name: str, predictor: str, tail: int = 100) -> list[str]:
+        deployment = self.get(namespace, name).deployment
+        deployment.predictor(predictor)
+        names = [p.name for p in deployment.predictors]
+        return tail_of(self._cluster, self._copies.pods(namespace), name, predictor, names, tail)
+
+    def events(self, namespace: str, name: str) -> list[Event]:
+        found = self.get(namespace, name).deployment
+        return told(self._copies.events(namespace), name, [p.name for p in found.predictors])
+
+    def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:
+        made = copy.deepcopy(self._apply(deployment, note, None, dry_run=True))
+        made.pop("status", None)
+        for field in _SERVER_FIELDS:
+            made.get("metadata", {}).pop(field, None)
+        order = ("apiVersion", "kind", "metadata", "spec")
+        return to_yaml({key: made[key] for key in order if key in made})
+
+    # Last, because from here on the name `list` means this method.
+    def list(self, namespace: str | None = None) -> list[DeploymentStatus]:
+        found = self._copies.deployments(namespace)
+        return [self._status(found[key]) for key in sorted(found)]
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def _apply(self, deployment: Deployment, note: ChangeNote, expected: str | None, dry_run: bool) -> Object:
+        deployment.validated()
+        namespace, name = deployment.namespace, deployment.name
+        self._check(namespace, name)
+        query = {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {})}
+        bound: list[str | None] = [expected]
+
+        def attempt() -> Object:
+            present = self._read_or_none(namespace, name)
+            if present is None:
+                return self._create(deployment, note, bound[0], query)
+            bound[0] = version_of(present) if bound[0] is None else bound[0]
+            self._expect(present, bound[0], note)
+            body = applied_body(deployment, stamps(note), present)
+            return self._server_side_apply(item(namespace, name), body, note, query)
+
+        made = self._writing(name, attempt)
+        if not dry_run:
+            self._copies.put(made)
+            announce(self._cluster, made, "Applied", f"applied: {deployment.split}", note)
+        return made
+
+    def _create(
+        self, deployment: Deployment, note: ChangeNote, expected: str | None, query: Mapping[str, str]
+    ) -> Object:
+        if expected:
+            raise Conflict(f"Deployment “{deployment.key}”", "somebody deleted it")
+        body = applied_body(deployment, stamps(note), None)
+        # Not a server-side apply: only POST is refused when somebody else was quicker.
+        return self._cluster.send("POST", collection(deployment.namespace), body, query=query, as_user=self._as(note))
+
+    def _server_side_apply(self, path: str, body: Object, note: ChangeNote, query: Mapping[str, str]) -> Object:
+        def send(force: bool) -> Object:
+            forced = {**query, "force": "true"} if force else query
+            return self._cluster.send("PATCH", path, body, content_type=APPLY, query=forced, as_user=self._as(note))
+
+        try:
+            return send(force=note.take_over)
+        except ApiRefused as refused:
+            if not refused.owned:
+                raise
+            if others := others_in(refused):
+                raise Foreign(
+                    f"Deployment “{body['metadata']['name']}”", others, [o.field for o in refused.owned]
+                ) from refused
+            # Only our own earlier writes (a creation, a moved split) hold these fields, under another operation.
+            return send(force=True)
+
+    def _writing(self, name: str, attempt: Callable[[], T]) -> T:
+        """Run a read-and-write; again while only the operator's status writes were in its way."""
+        for last in [False] * (ATTEMPTS - 1) + [True]:
+            try:
+                return attempt()
+            except ApiRefused as refused:
+                if last or not _overtaken(refused):
+                    raise _translated(name, refused) from refused
+        raise AssertionError("unreachable")
+
+    def _expect(self, present: Object, expected: str | None, note: ChangeNote) -> None:
+        """Raises Conflict if another version is there, and Foreign if it is another manager's and nobody said so."""
+        metadata = present["metadata"]
+        key = f"{metadata['namespace']}/{metadata['name']}"
+        if expected is not None and version_of(present) != expected:
+            who, when = change_of(present)
+            at = f" at {when:%Y-%m-%d %H:%M:%S %Z}" if when else ""
+            raise Conflict(f"Deployment “{key}”", f"{who or 'somebody'} changed it{at}")
+        if (other := foreign_manager(present)) and not note.take_over:
+            raise Foreign(f"Deployment “{key}”", [other])
+
+    def _confirm(self, namespace: str, name: str, split: Split) -> None:
+        wanted = split.as_dict()
+
+        def in_force() -> bool:
+            found = self._copies.find(namespace, name)
+            status = self._status(found) if found else None
+            return status is not None and status.in_force is not None and status.in_force.as_dict() == wanted
+
+        if not self._copies.wait_for(namespace, in_force, CONFIRM_TIMEOUT_S):
+            raise Unavailable(
+                "Seldon's operator",
+                f"it did not report the split in force within {CONFIRM_TIMEOUT_S:g} s",
+                "The new split is saved and comes into force when the operator has carried it out.",
+            )
+
+    def _as(self, note: ChangeNote) -> str:
+        return note.who if self._options.impersonate else ""
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _status(self, found: Object) -> DeploymentStatus:
+        namespace = found["metadata"]["namespace"]
+        routed, notice = self._copies.routed(deployment_of(found)[0])
+        notices = " ".join(said for said in (notice, self._copies.notice(namespace)) if said)
+        return status_of(found, self._copies.pods(namespace), routed, notices)
+
+    def _read(self, namespace: str, name: str) -> Object:
+        found = self._read_or_none(namespace, name)
+        if found is None:
+            raise NotFound(
+                "deployment", f"{namespace}/{name}", ["/".join(key) for key in self._copies.deployments(None)]
+            )
+        return found
+
+    def _read_or_none(self, namespace: str, name: str) -> Object | None:
+        try:
+            return self._cluster.get(item(namespace, name))
+        except ApiRefused as refused:
+            if refused.reason == "NotFound":
+                return None
+            raise _translated(name, refused) from refused
+
+    def _check(self, namespace: str, name: str) -> None:
+        check_name("namespace", namespace)
+        check_name("deployment", name)
+        self._copies.check_allowed(namespace)
+
+
+def _overtaken(refused: ApiRefused) -> bool:
+    """Whether the object changed between read and write; who changed it is found out by reading again."""
+    if refused.owned:
+        return False
+    # A JSON Patch whose test fails is answered with these words, and by newer servers with the test beside them.
+    failed_test = refused.reason == "Invalid" and "error in our request" in refused.words
+    return failed_test or refused.reason in ("Conflict", "AlreadyExists")
+
+
+def _translated(name: str, refused: ApiRefused) -> Exception:
+    """The engine's error for a refusal that no second try can change."""
+    if refused.status == 404:
+        if "namespaces" in refused.words:
+            return NotFound("namespace", refused.words.split('"')[1] if '"' in refused.words else name)
+        return missing_crd()
+    if refused.reason == "AlreadyExists":
+        return Conflict(f"Deployment “{name}”", "somebody else created it first")
+    if refused.reason == "Conflict":
+        return Conflict(f"Deployment “{name}”", "it is being changed all the time")
+    if refused.reason == "Invalid" or "denied the request" in refused.words:
+        return InvalidDeployment(name, [refused.words])
+    return refused

@@ -1,0 +1,58 @@
+"""The last lines of a predictor's containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from services.deployments.kubernetes.cluster import Cluster
+from services.deployments.kubernetes.failures import ApiRefused
+from services.deployments.kubernetes.pods import ORCHESTRATOR, view
+from services.deployments.kubernetes.seldon import core, owner_of
+
+Object = Mapping[str, Any]
+
+
+def tail_of(
+    cluster: Cluster, pods: Iterable[Object], deployment: str, predictor: str, predictors: Sequence[str], tail: int
+) -> list[str]:
+    """The last `tail` lines of each model container of the predictor, newest last.
+
+    Of a container that keeps ending the log of its last life is read: the present one has hardly begun.
+    """
+    sources = [
+        (pod, container)
+        for pod in pods
+        if owner_of(_name(pod), deployment, predictors) == predictor
+        for container in _containers(pod)
+    ]
+    lines: list[str] = []
+    for pod, container in sources:
+        found = _lines(cluster, pod, container, tail)
+        label = f"[{_name(pod)}/{container}] " if len(sources) > 1 else ""
+        lines += [label + line for line in found]
+    return lines
+
+
+def _containers(pod: Object) -> list[str]:
+    spec = pod.get("spec") or {}
+    named = [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
+    return [str(c["name"]) for c in named if c.get("name") != ORCHESTRATOR]
+
+
+def _lines(cluster: Cluster, pod: Object, container: str, tail: int) -> list[str]:
+    metadata = pod["metadata"]
+    path = f"{core(metadata['namespace'], 'pods')}/{metadata['name']}/log"
+    query = {"container": container, "tailLines": str(tail)}
+    if view(pod).crashed == container:
+        query["previous"] = "true"
+    try:
+        return cluster.text(path, query).splitlines()
+    except ApiRefused as refused:
+        if refused.status not in (400, 404):
+            raise
+        return []  # not started yet, or gone since: there is nothing to read
+
+
+def _name(pod: Object) -> str:
+    return str((pod.get("metadata") or {}).get("name", ""))

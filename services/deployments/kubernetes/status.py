@@ -1,0 +1,158 @@
+"""DeploymentStatus from what the cluster holds: the SeldonDeployment, its pods, the routes of the ingress. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from services.deployments.kubernetes import pods as pod_reading
+from services.deployments.kubernetes.ownership import foreign_manager
+from services.deployments.kubernetes.seldon import owner_of, workload_prefix
+from services.deployments.kubernetes.times import read_time
+from services.deployments.manifest import CHANGED_AT, CHANGED_BY, NONCE, from_manifest
+from services.domain import Deployment, DeploymentStatus, Phase, Predictor, PredictorStatus, Split
+from services.errors import InvalidDeployment, InvalidInput
+
+Object = Mapping[str, Any]
+_WORST = (Phase.FAILED, Phase.PENDING, Phase.LOADING, Phase.READY)
+
+
+def version_of(found: Object) -> str:
+    """Changes when somebody changes what is wanted, and not when the operator writes what is.
+
+    The generation counts changes of the spec by anybody; the nonce makes two writes of the same spec differ.
+    """
+    metadata = found.get("metadata") or {}
+    parts = (metadata.get("uid"), metadata.get("generation"), (metadata.get("annotations") or {}).get(NONCE))
+    return hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:12]
+
+
+def deployment_of(found: Object) -> tuple[Deployment, str]:
+    """The deployment, and why Decant can show but not replace it ("" where it can)."""
+    try:
+        return from_manifest(found), ""
+    except InvalidDeployment as error:
+        return _outline(found), f"It was made by other means and holds what Decant does not write: {error.problems[0]}."
+    except InvalidInput as error:
+        return _outline(found), f"It was made by other means: {error.sentence}"
+
+
+def change_of(found: Object) -> tuple[str, datetime | None]:
+    """Who changed what is wanted last, and when: from Decant's annotations, else from the field managers."""
+    metadata = found.get("metadata") or {}
+    if other := foreign_manager(found):
+        times = [e.get("time") for e in metadata.get("managedFields") or [] if e.get("manager") == other]
+        return other, read_time(max((t for t in times if t), default=metadata.get("creationTimestamp")))
+    notes = metadata.get("annotations") or {}
+    return str(notes.get(CHANGED_BY, "")), read_time(notes.get(CHANGED_AT) or metadata.get("creationTimestamp"))
+
+
+def status_of(found: Object, pods: Sequence[Object], routed: Split | None, notice: str = "") -> DeploymentStatus:
+    """Put together what is known of one deployment.
+
+    Args:
+        pods: Seldon's pods in its namespace; others' are passed over.
+        routed: the split that the ingress holds, if it could be read.
+        notice: a sentence that concerns the reading itself, such as a watch that is down.
+    """
+    deployment, foreign_parts = deployment_of(found)
+    metadata, status = found.get("metadata") or {}, found.get("status") or {}
+    names = [p.name for p in deployment.predictors]
+    mine: dict[str, list[Object]] = {name: [] for name in names}
+    for pod in pods:
+        pod_name = str((pod.get("metadata") or {}).get("name", ""))
+        owner = owner_of(pod_name, deployment.name, names)
+        if owner and (pod.get("metadata") or {}).get("namespace") == metadata.get("namespace"):
+            mine[owner].append(pod)
+    current = _current(found)
+    who, when = change_of(found)
+    return DeploymentStatus(
+        deployment=deployment,
+        version=version_of(found),
+        predictors=tuple(_predictor(deployment.name, p, status, mine[p.name], current) for p in deployment.predictors),
+        in_force=_in_force(deployment, status, routed, current),
+        changed_by=who,
+        changed_at=when,
+        deleting=bool(metadata.get("deletionTimestamp")),
+        message=" ".join(part for part in (notice, _said(status), foreign_parts) if part),
+        managed_by=foreign_manager(found),
+    )
+
+
+def _predictor(
+    deployment: str, wanted: Predictor, status: Object, pods: Sequence[Object], current: bool
+) -> PredictorStatus:
+    prefix = workload_prefix(deployment, wanted.name)
+    counts = [count for name, count in (status.get("deploymentStatus") or {}).items() if str(name).startswith(prefix)]
+    available = min((int(c.get("availableReplicas") or 0) for c in counts), default=0)
+    views = [pod_reading.view(pod) for pod in pods]
+    if counts and available >= wanted.replicas and current:
+        return PredictorStatus(wanted.name, Phase.READY, wanted.replicas, wanted.replicas)
+    worst = min(views, key=lambda v: _WORST.index(v.phase), default=None)
+    if worst is not None and worst.phase is not Phase.READY:
+        phase, reason = worst.phase, f"{worst.name}: {worst.reason}"
+    elif status.get("state") == "Failed":
+        phase, reason = Phase.FAILED, str(status.get("description") or "Seldon's operator gave up")
+    elif not current:
+        phase, reason = Phase.PENDING, "waiting for Seldon's operator"
+    else:
+        phase = Phase.LOADING if views or counts else Phase.PENDING
+        reason = "waiting for its pods" if not views else "its pods become ready"
+    return PredictorStatus(
+        wanted.name, phase, available, wanted.replicas, reason, updating=available > 0 and not current
+    )
+
+
+def _current(found: Object) -> bool:
+    """Whether the operator's status is about the newest wish. Operators that do not say are believed."""
+    status = found.get("status") or {}
+    if not status.get("state"):
+        return False
+    observed = status.get("observedGeneration")
+    return observed is None or observed >= (found.get("metadata") or {}).get("generation", 0)
+
+
+def _in_force(deployment: Deployment, status: Object, routed: Split | None, current: bool) -> Split | None:
+    if routed is not None:
+        return routed
+    # Without routes to read, the operator's word is the best there is.
+    return deployment.split if current and status.get("state") == "Available" else None
+
+
+def _said(status: Object) -> str:
+    """What the operator complains about."""
+    if status.get("state") == "Failed" and status.get("description"):
+        return f"Seldon's operator: {status['description']}."
+    wrong = [
+        str(c.get("message") or c.get("reason") or c.get("type"))
+        for c in status.get("conditions") or []
+        if c.get("status") == "False" and c.get("message")
+    ]
+    return f"Seldon's operator: {wrong[0]}." if wrong else ""
+
+
+def _outline(found: Object) -> Deployment:
+    """What can be shown of a deployment that is not one MLflow model per predictor."""
+    metadata = found.get("metadata") or {}
+    predictors = [p for p in (found.get("spec") or {}).get("predictors") or [] if isinstance(p, Mapping)]
+    return Deployment(
+        namespace=str(metadata.get("namespace", "")),
+        name=str(metadata.get("name", "")),
+        predictors=tuple(
+            Predictor(
+                name=str(p.get("name", "")),
+                model_uri=str((p.get("graph") or {}).get("modelUri") or ""),
+                traffic=_whole(p.get("traffic"), 100 if len(predictors) == 1 else 0),
+                replicas=_whole(p.get("replicas"), 1),
+                shadow=bool(p.get("shadow", False)),
+            )
+            for p in predictors
+        ),
+        annotations=tuple(sorted((metadata.get("annotations") or {}).items())),
+    )
+
+
+def _whole(value: object, default: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else default

@@ -1,0 +1,92 @@
+"""The HTTP side of an API server, scripted: for what a real one does too rarely to wait for (an expired watch)."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+import yaml
+
+
+class Script:
+    """What the stand-in answers. `watches` holds one list of events for each watch that will be opened, in order; the
+    last one stays open until the stand-in closes."""
+
+    def __init__(self, *, objects: list[dict[str, Any]], version: str = "10") -> None:
+        self.objects, self.version = objects, version
+        self.watches: list[list[dict[str, Any]]] = []
+        self.lists = 0
+        self.watched_from: list[str] = []
+        self.refuse: tuple[int, dict[str, Any]] | None = None
+        self.closed = threading.Event()
+
+
+@contextmanager
+def serving(script: Script, folder: Path) -> Iterator[Path]:
+    """Serve the script; yields the path of a kubeconfig that leads to it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            query = {key: values[0] for key, values in parse_qs(urlparse(self.path).query).items()}
+            if script.refuse is not None:
+                self._json(*script.refuse)
+            elif query.get("watch") == "true":
+                self._watch(query)
+            else:
+                script.lists += 1
+                self._json(200, {"metadata": {"resourceVersion": script.version}, "items": script.objects})
+
+        def _watch(self, query: dict[str, str]) -> None:
+            script.watched_from.append(query["resourceVersion"])
+            last = len(script.watches) <= 1
+            events = script.watches[0] if last and script.watches else script.watches.pop(0) if script.watches else []
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for event in events:
+                line = json.dumps(event).encode() + b"\n"
+                self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+                self.wfile.flush()
+            if last:
+                script.closed.wait(60)
+            self.wfile.write(b"0\r\n\r\n")
+
+        def _json(self, status: int, body: dict[str, Any]) -> None:
+            content = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    file = folder / "kubeconfig"
+    file.write_text(yaml.safe_dump(config))
+    try:
+        yield file
+    finally:
+        script.closed.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=10)

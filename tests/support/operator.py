@@ -1,0 +1,80 @@
+"""A stand-in for Seldon's operator that only writes status: every SeldonDeployment is Available at once.
+
+It runs no model and makes no pod. A deployment in `held` keeps the status it has, so that a test can write one by hand.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Any
+
+from services.deployments.kubernetes.cluster import Cluster
+from services.deployments.kubernetes.failures import ApiRefused
+from services.deployments.kubernetes.informer import Informer
+from services.deployments.kubernetes.seldon import collection, item
+
+
+def available(found: dict[str, Any]) -> dict[str, Any]:
+    """The status of a deployment whose every replica runs."""
+    name = found["metadata"]["name"]
+    counts = {
+        f"{name}-{p['name']}-0-classifier": {
+            "replicas": p.get("replicas", 1),
+            "availableReplicas": p.get("replicas", 1),
+        }
+        for p in found["spec"]["predictors"]
+    }
+    return {
+        "state": "Available",
+        "observedGeneration": found["metadata"]["generation"],
+        "deploymentStatus": counts,
+        "conditions": [{"type": "DeploymentsReady", "status": "True"}],
+    }
+
+
+class StatusOperator:
+    """Use as a context: writes status until left."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.held: set[str] = set()
+        self._cluster = cluster
+        self._informer = Informer(cluster, collection())
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> StatusOperator:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._informer.close()
+        self._thread.join(timeout=10)
+
+    def write(self, namespace: str, name: str, status: dict[str, Any]) -> None:
+        """Write a status by hand. The old one is replaced, not merged."""
+        path = item(namespace, name)
+        found = self._cluster.get(path)
+        found["status"] = status
+        self._cluster.send("PUT", f"{path}/status", found)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._informer.wait_for(lambda: self._stopped.is_set() or bool(self._stale()), 0.5)
+            for found in self._stale():
+                metadata = found["metadata"]
+                try:
+                    self.write(metadata["namespace"], metadata["name"], available(found))
+                except ApiRefused:
+                    continue  # changed or deleted meanwhile: the next look sees it
+
+    def _stale(self) -> list[dict[str, Any]]:
+        return [
+            found
+            for key, found in self._informer.read().objects.items()
+            if "/".join(key) not in self.held
+            and (found.get("status") or {}).get("observedGeneration") != found["metadata"]["generation"]
+        ]

@@ -1,0 +1,99 @@
+"""A live copy through what watches meet: events, their end, an expired version, a server that refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.deployments.kubernetes.cluster import Cluster
+from services.deployments.kubernetes.copies import Copies
+from services.deployments.kubernetes.informer import Informer
+from services.deployments.kubernetes.seldon import collection
+from services.errors import Unavailable
+from tests.support.kube_stub import Script, serving
+from tests.support.waiting import wait_until
+
+PATH = collection("seldon")
+GONE = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old resource version"}}
+
+
+def wine(name: str, version: int, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": "seldon", "name": name, "resourceVersion": str(version)}, "spec": spec}
+
+
+def event(kind: str, found: dict[str, Any]) -> dict[str, Any]:
+    return {"type": kind, "object": found}
+
+
+@pytest.fixture
+def script() -> Script:
+    return Script(objects=[wine("red", 5)])
+
+
+@pytest.fixture
+def cluster(script: Script, tmp_path: Path) -> Iterator[Cluster]:
+    with serving(script, tmp_path) as kubeconfig:
+        yield Cluster(str(kubeconfig))
+
+
+def names(informer: Informer) -> set[str]:
+    return {name for _, name in informer.read().objects}
+
+
+def test_events_keep_the_copy(script: Script, cluster: Cluster) -> None:
+    script.watches = [[event("ADDED", wine("white", 11)), event("DELETED", wine("red", 12))]]
+    informer = Informer(cluster, PATH)
+    wait_until(lambda: names(informer) == {"white"}, what="both events to arrive")
+    assert script.lists == 1
+    informer.close()
+
+
+def test_a_watch_that_ends_goes_on_where_it_was(script: Script, cluster: Cluster) -> None:
+    bookmark = event("BOOKMARK", {"metadata": {"resourceVersion": "20"}})
+    script.watches = [[event("ADDED", wine("white", 11)), bookmark], [event("ADDED", wine("rose", 21))]]
+    informer = Informer(cluster, PATH)
+    wait_until(lambda: names(informer) == {"red", "white", "rose"}, what="the second watch")
+    assert script.watched_from == ["10", "20"]
+    assert script.lists == 1
+    informer.close()
+
+
+def test_an_expired_version_is_listed_anew(script: Script, cluster: Cluster) -> None:
+    script.watches = [[GONE], [event("ADDED", wine("rose", 21))]]
+    informer = Informer(cluster, PATH)
+    wait_until(lambda: names(informer) == {"red", "rose"}, what="the copy to be made again")
+    assert script.lists == 2
+    informer.close()
+
+
+def test_what_a_write_returned_is_read_at_once_and_an_older_event_does_not_undo_it(
+    script: Script, cluster: Cluster
+) -> None:
+    script.watches = [[event("MODIFIED", wine("red", 6, colour="old")), event("ADDED", wine("white", 31))]]
+    informer = Informer(cluster, PATH)
+    informer.put(wine("red", 30, colour="new"))
+    informer.read()
+    informer.put(wine("red", 30, colour="new"))
+    wait_until(lambda: "white" in names(informer), what="the later event")
+    assert informer.read().objects["seldon", "red"]["spec"] == {"colour": "new"}
+    informer.close()
+
+
+def test_a_server_that_refuses_from_the_start_is_the_error_of_every_read(script: Script, cluster: Cluster) -> None:
+    script.refuse = (404, {"kind": "Status", "reason": "NotFound", "message": "the server could not find the resource"})
+    copies = Copies(cluster, (), "none")
+    with pytest.raises(Unavailable, match="Seldon Core"):
+        copies.deployments(None)
+    script.refuse = None
+    wait_until(lambda: _read(copies) == {("seldon", "red")}, timeout_s=20, what="the next try")
+    copies.close()
+
+
+def _read(copies: Copies) -> set[tuple[str, str]]:
+    try:
+        return set(copies.deployments(None))
+    except Unavailable:
+        return set()

@@ -1,0 +1,267 @@
+"""What the cluster holds, read: pods in words, routes as a split, owners, names, and who may not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from services.deployments.kubernetes.failures import ApiRefused, failure
+from services.deployments.kubernetes.ownership import foreign_manager, others_in
+from services.deployments.kubernetes.pods import view
+from services.deployments.kubernetes.routes import split_of
+from services.deployments.kubernetes.seldon import owner_of, service_name
+from services.deployments.kubernetes.status import status_of, version_of
+from services.deployments.kubernetes.writing import applied_body, traffic_patch
+from services.deployments.manifest import to_manifest
+from services.domain import Deployment, Phase, Predictor, Split
+from services.errors import Forbidden, Unavailable
+
+WINE = Deployment("seldon", "wine", (Predictor("a", "s3://m/a", traffic=80), Predictor("b", "s3://m/b", traffic=20)))
+
+
+def stored(deployment: Deployment = WINE, **status: Any) -> dict[str, Any]:
+    """The deployment as an API server keeps it."""
+    found = to_manifest(deployment)
+    found["metadata"] |= {"uid": "u1", "generation": 2, "resourceVersion": "7"}
+    return {**found, "status": status}
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    conditions = [{"type": "PodScheduled", "status": "True"}]
+    return {
+        "metadata": {"name": "wine-b-0-classifier-7d9-x", "namespace": "seldon"},
+        "status": {"phase": "Pending", "conditions": conditions, **status},
+    }
+
+
+def container(**state: Any) -> list[dict[str, Any]]:
+    return [{"name": "classifier", "ready": False, "restartCount": 0, **state}]
+
+
+@pytest.mark.parametrize(
+    ("made", "phase", "words"),
+    [
+        (
+            pod(conditions=[{"type": "PodScheduled", "status": "False", "message": "0/3 nodes: Insufficient memory"}]),
+            Phase.PENDING,
+            "cannot be scheduled: 0/3 nodes: Insufficient memory",
+        ),
+        (pod(initContainerStatuses=[{"name": "init", "state": {"running": {}}}]), Phase.LOADING, "fetches the model"),
+        (
+            pod(
+                containerStatuses=container(
+                    state={"waiting": {"reason": "ImagePullBackOff", "message": "back-off pulling x"}}
+                )
+            ),
+            Phase.FAILED,
+            "ImagePullBackOff: back-off pulling x",
+        ),
+        (
+            pod(
+                containerStatuses=container(
+                    state={"waiting": {"reason": "CrashLoopBackOff"}},
+                    lastState={"terminated": {"exitCode": 1, "reason": "Error"}},
+                )
+            ),
+            Phase.FAILED,
+            "keeps ending: Error with exit code 1",
+        ),
+        (
+            pod(
+                containerStatuses=container(
+                    state={"running": {}}, restartCount=2, lastState={"terminated": {"exitCode": 137}}
+                )
+            ),
+            Phase.LOADING,
+            "restarted 2 times, last after exit code 137",
+        ),
+        (pod(phase="Failed", reason="Evicted", message="The node was low on memory"), Phase.FAILED, "low on memory"),
+        (pod(containerStatuses=container(state={"running": {}})), Phase.LOADING, "environment, then model"),
+    ],
+)
+def test_a_pod_says_what_keeps_it(made: dict[str, Any], phase: Phase, words: str) -> None:
+    found = view(made)
+    assert found.phase is phase
+    assert words in found.reason
+
+
+def test_the_log_to_read_is_of_the_life_that_ended() -> None:
+    crash = container(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState={"terminated": {"exitCode": 1}})
+    assert view(pod(containerStatuses=crash)).crashed == "classifier"
+    assert view(pod(containerStatuses=container(state={"running": {}}))).crashed == ""
+
+
+@pytest.mark.parametrize(
+    ("workload", "owner"),
+    [
+        ("wine-a-0-classifier-7d9-x", "a"),
+        ("wine-a-0-0-classifier", "a-0"),
+        ("wine-b-1-c", None),
+        ("wine-red-a-0-c", None),
+        ("wine", None),
+    ],
+)
+def test_a_workload_is_found_by_the_longest_name_that_fits(workload: str, owner: str | None) -> None:
+    assert owner_of(workload, "wine", ["a", "a-0"]) == owner
+
+
+def test_a_long_service_name_is_hashed() -> None:
+    assert service_name("wine", "a") == "wine-a"
+    long = service_name("w" * 60, "abcd")
+    assert long.startswith("seldon-")
+    assert len(long) == len("seldon-") + 32
+
+
+def available(**counts: int) -> dict[str, Any]:
+    return {f"wine-{arm}-0-classifier": {"replicas": 1, "availableReplicas": n} for arm, n in counts.items()}
+
+
+def test_ready_means_that_the_operator_has_seen_the_newest_wish() -> None:
+    seen = stored(state="Available", observedGeneration=2, deploymentStatus=available(a=1, b=1))
+    status = status_of(seen, [], None)
+    assert status.settled
+    older = stored(state="Available", observedGeneration=1, deploymentStatus=available(a=1, b=1))
+    status = status_of(older, [], None)
+    assert not status.settled
+    assert status.in_force is None
+    assert all(p.updating for p in status.predictors)
+
+
+def test_the_routes_of_the_ingress_are_believed_before_the_operator() -> None:
+    seen = stored(state="Available", observedGeneration=2, deploymentStatus=available(a=1, b=1))
+    status = status_of(seen, [], Split.of({"a": 50, "b": 50}))
+    assert status.in_force == Split.of({"a": 50, "b": 50})
+    assert not status.settled
+
+
+def test_pods_of_another_namespace_are_not_ours() -> None:
+    stray = pod(phase="Failed", message="elsewhere")
+    stray["metadata"]["namespace"] = "other"
+    status = status_of(stored(state="Creating", observedGeneration=2), [stray], None)
+    assert status.predictor("b").phase is Phase.PENDING
+    status = status_of(stored(state="Creating", observedGeneration=2), [pod(phase="Failed", message="here")], None)
+    assert status.predictor("b").reason.endswith("here")
+
+
+def test_what_the_operator_complains_about_is_told() -> None:
+    status = status_of(stored(state="Failed", description="no such image"), [], None)
+    assert "no such image" in status.message
+    assert {p.phase for p in status.predictors} == {Phase.FAILED}
+
+
+def test_a_version_is_about_what_is_wanted_and_not_about_what_is() -> None:
+    assert version_of(stored(state="Creating")) == version_of(stored(state="Available"))
+    changed = stored()
+    changed["metadata"]["generation"] += 1
+    assert version_of(changed) != version_of(stored())
+
+
+def mapping(service: str, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": "seldon"}, "spec": {"prefix": "/seldon/", "service": service, **spec}}
+
+
+def test_the_split_of_ambassador_gives_the_rest_to_the_mapping_without_a_weight() -> None:
+    found = split_of(WINE, [mapping("wine-a.seldon:8000"), mapping("wine-b.seldon:8000", weight=30)])
+    assert found == Split.of({"a": 70, "b": 30})
+    assert split_of(WINE, [mapping("other-a.seldon:8000")]) is None
+
+
+def test_a_weight_of_nothing_that_was_dropped_shows() -> None:
+    # Both mappings without a weight: the ingress would send half to each, whatever was asked for.
+    found = split_of(WINE, [mapping("wine-a.seldon:8000"), mapping("wine-b.seldon:8000")])
+    assert found == Split.of({"a": 50, "b": 50})
+
+
+def test_the_split_of_istio_is_that_of_the_first_rule() -> None:
+    targets = [
+        {"destination": {"host": f"wine-{arm}.seldon.svc.cluster.local"}, "weight": weight}
+        for arm, weight in (("a", 65), ("b", 35))
+    ]
+    service = {"metadata": {"namespace": "seldon"}, "spec": {"http": [{"route": targets}, {"route": []}]}}
+    assert split_of(WINE, [service]) == Split.of({"a": 65, "b": 35})
+
+
+def managed(*managers: str) -> dict[str, Any]:
+    entries = [
+        {
+            "manager": name,
+            "operation": "Update",
+            "time": f"2026-01-0{i + 1}T00:00:00Z",
+            "fieldsV1": {"f:spec": {"f:predictors": {}}},
+        }
+        for i, name in enumerate(managers)
+    ]
+    operator = {"manager": "seldon-controller", "fieldsV1": {"f:status": {}}}
+    return {"metadata": {"managedFields": [*entries, operator]}}
+
+
+def test_who_owns_the_predictors_manages_the_deployment() -> None:
+    assert foreign_manager(managed("decant")) == ""
+    assert foreign_manager(managed("kubectl", "argocd")) == "argocd"
+    assert foreign_manager(managed("kubectl", "decant")) == ""
+    assert foreign_manager({"metadata": {}}) == ""
+
+
+def refusal(status: int, **body: Any) -> bytes:
+    return json.dumps({"kind": "Status", "code": status, **body}).encode()
+
+
+def test_a_refused_apply_names_the_owners_and_their_fields() -> None:
+    causes = [
+        {"reason": "FieldManagerConflict", "message": 'conflict with "argocd" using v1', "field": ".spec.predictors"},
+        {"reason": "FieldManagerConflict", "message": 'conflict with "decant" using v1', "field": ".spec.name"},
+    ]
+    found = failure(
+        409, refusal(409, message="Apply failed", reason="Conflict", details={"causes": causes}), "PATCH", "/"
+    )
+    assert isinstance(found, ApiRefused)
+    assert others_in(found) == ["argocd"]
+    assert found.owned[0].field == "spec.predictors"
+
+
+def test_a_right_that_is_missing_comes_with_the_command() -> None:
+    words = (
+        'seldondeployments.machinelearning.seldon.io "wine" is forbidden: User "bob" cannot patch resource '
+        '"seldondeployments" in API group "machinelearning.seldon.io" in the namespace "seldon"'
+    )
+    found = failure(403, refusal(403, message=words, reason="Forbidden"), "PATCH", "/")
+    assert isinstance(found, Forbidden)
+    assert "bob patch seldondeployments.machinelearning.seldon.io in namespace seldon" in found.sentence
+    assert "kubectl create role" in found.hint
+
+
+def test_a_page_of_a_proxy_is_no_status_object() -> None:
+    found = failure(502, b"<html>Bad gateway</html>", "GET", "/x")
+    assert "Bad gateway" in str(found)
+    assert isinstance(failure(401, b"", "GET", "/x"), Unavailable)
+
+
+def test_a_body_keeps_what_decant_does_not_write() -> None:
+    live = stored()
+    live["spec"]["predictors"][0]["componentSpecs"] = [{"spec": {}}]
+    live["spec"]["predictors"][0]["graph"]["envSecretRefName"] = "s3"
+    body = applied_body(WINE.with_split(Split.of({"a": 10, "b": 90})), {"decant.dev/nonce": "1"}, live)
+    first = body["spec"]["predictors"][0]
+    assert first["componentSpecs"] == [{"spec": {}}]
+    assert first["graph"]["envSecretRefName"] == "s3"
+    assert first["traffic"] == 10
+    assert body["metadata"]["resourceVersion"] == "7"
+
+
+def test_a_patch_of_the_split_tests_what_was_read_and_adds_nothing_else() -> None:
+    patch = traffic_patch(stored(), WINE.with_split(Split.of({"a": 0, "b": 100})), {"decant.dev/changed-by": "ada"})
+    tested = {step["path"]: step["value"] for step in patch if step["op"] == "test"}
+    assert tested == {
+        "/metadata/resourceVersion": "7",
+        "/spec/predictors/0/name": "a",
+        "/spec/predictors/1/name": "b",
+    }
+    added = {step["path"]: step["value"] for step in patch if step["op"] == "add"}
+    assert added == {
+        "/spec/predictors/0/traffic": 0,
+        "/spec/predictors/1/traffic": 100,
+        "/metadata/annotations": {},
+        "/metadata/annotations/decant.dev~1changed-by": "ada",
+    }
