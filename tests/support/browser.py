@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.support.waiting import wait_until
 
@@ -162,7 +163,17 @@ class Visitor:
     def _grid(self, nth: int) -> Locator:
         """The `nth` table, not counting those in closed expanders."""
         grid = self.page.get_by_test_id("stDataFrame").filter(visible=True).nth(nth)
-        grid.scroll_into_view_if_needed()
+
+        def scrolled() -> bool:
+            try:
+                grid.scroll_into_view_if_needed()
+            except PlaywrightError as error:
+                if "not attached" not in error.message:
+                    raise
+                return False  # drawn anew while it was waited for; the new one is found by the next look
+            return True
+
+        wait_until(scrolled, what="the table to stay in its place")
         return grid
 
     def table_where(self, holds: Callable[[list[dict[str, str]]], bool], nth: int = 0) -> list[dict[str, str]]:
