@@ -38,8 +38,8 @@ def draw_totals(totals: Sequence[ArmTotals], deployment: Deployment | None, *, s
     )
     if split_changed:
         st.caption(
-            ":material/info: The split changed in this window, so the shares are of more than one split; "
-            "the Deploy page counts since the last change."
+            ":material/info: The shares are of all requests in this window: under every split that was in force, and "
+            "rows that a replay sent to an arm past the split. The Deploy page counts what the present split divided."
         )
 
 

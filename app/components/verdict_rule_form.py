@@ -91,8 +91,8 @@ NUMBERS = {
 }
 DECIDES_HELP = (
     "The source that names the winner. The other one is shown too and can object, but not decide: who takes the one "
-    "that speaks first errs twice as often. Either, each at half of alpha, suits a test that begins with live traffic "
-    "and may get a replay later."
+    "that speaks first errs up to twice as often. Either, each at half of alpha, suits a test that begins with live "
+    "traffic and may get a replay later."
 )
 
 
