@@ -304,7 +304,7 @@ def test_what_can_be_negative_is_in_the_ledger_alone(
 def test_a_formula_that_turns_negative_on_some_row_says_so_there(
     jobs: ReplayJobs, store: EvidenceStore, stub: SeldonStub
 ) -> None:
-    reward = Reward(RewardKind.FORMULA, expression="0 - 1 if y_pred == 6.3 else 1")  # not among the samples
+    reward = Reward(RewardKind.FORMULA, expression="0 - 1 if y_pred == 6.3 else (y - y_pred) ** 2")  # 6.3: no sample
     assert reward.counted
     done = run(jobs, replace(LIVE, reward=reward, mode=ReplayMode.PINNED, predictor="a"))
     unfed = [o for o in store.outcomes("seldon", "wine", replay=done.id) if o.status is OutcomeStatus.FEEDBACK_FAILED]
