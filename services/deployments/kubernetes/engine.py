@@ -1,7 +1,7 @@
 """The engine on Kubernetes: SeldonDeployments written through the API server, read back from watches.
 
-Every write is bound to what was read (resourceVersion), made as field manager `decant`, and says who and why. What
-other managers own is changed only when the caller says that it knows (`ChangeNote.take_over`).
+Every write is bound to what was read (its resourceVersion, a deletion to its uid), made as field manager `decant`, and
+says who and why. What other managers own is changed only when the caller says that it knows (`ChangeNote.take_over`).
 """
 
 from __future__ import annotations
@@ -144,6 +144,7 @@ class KubernetesEngine:
         def attempt() -> Object:
             present = self._read_or_none(namespace, name)
             if present is None:
+                bound[0] = bound[0] or ""  # whoever creates it before us is told of, not written over
                 return self._create(deployment, note, bound[0], query)
             bound[0] = version_of(present) if bound[0] is None else bound[0]
             self._expect(present, bound[0], note)
