@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import postgres
 from tests.support.mlflow_server import RunningMlflow, running_mlflow
 
 
@@ -14,3 +15,16 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningM
     """One MLflow server for all tests of a worker; each test uses experiments of its own."""
     with running_mlflow(tmp_path_factory.mktemp("mlflow")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """One PostgreSQL for all tests of a worker; each test uses a database of its own."""
+    with postgres.postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """An empty database on a real PostgreSQL."""
+    return postgres.empty_database(postgres_server)

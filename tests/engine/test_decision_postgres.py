@@ -10,18 +10,14 @@ from services.errors import Conflict
 from services.evidence.database import open_database
 from services.evidence.decision_table import DOING, DONE, UNDOING
 from services.evidence.store import EvidenceStore
-from tests.support import postgres
 from tests.support.decision_races import assert_one_is_taken
-
-pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 
 
 @pytest.fixture
-def store() -> Iterator[EvidenceStore]:
-    with postgres.postgres() as url:
-        database = open_database(url)
-        yield EvidenceStore(database)
-        database.dispose()
+def store(postgres_url: str) -> Iterator[EvidenceStore]:
+    database = open_database(postgres_url)
+    yield EvidenceStore(database)
+    database.dispose()
 
 
 def test_of_decisions_taken_at_once_one_is(store: EvidenceStore) -> None:

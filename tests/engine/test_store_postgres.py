@@ -20,7 +20,6 @@ from services.evidence.export import ExportForm
 from services.evidence.late import LateTruth
 from services.evidence.schema import REVISION, VERSION_TABLE, metadata
 from services.evidence.store import EvidenceStore
-from tests.support import postgres
 from tests.support.old_evidence import ROUTED_OF_0002, make_0002
 from tests.support.outcomes import (
     NearTruth,
@@ -33,29 +32,10 @@ from tests.support.outcomes import (
     some_outcomes,
 )
 
-pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres.postgres() as url:
-        yield url
-
 
 @pytest.fixture
-def url(server: str, request: pytest.FixtureRequest) -> str:
-    """An empty database of the test's own."""
-    name = f"t{abs(hash(request.node.name)) % 10**9}"
-    root = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with root.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    root.dispose()
-    return server.rsplit("/", 1)[0] + f"/{name}"
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[EvidenceStore]:
-    database = open_database(url)
+def store(postgres_url: str) -> Iterator[EvidenceStore]:
+    database = open_database(postgres_url)
     yield EvidenceStore(database)
     database.dispose()
 
@@ -108,8 +88,8 @@ def test_tests_and_decisions(store: EvidenceStore) -> None:
     assert store.decisions.move(made.id, ["doing"], state="done") and store.decisions.unfinished() == []
 
 
-def test_a_database_from_before_revisions_opened_by_several_at_once(url: str) -> None:
-    old = sa.create_engine(url)
+def test_a_database_from_before_revisions_opened_by_several_at_once(postgres_url: str) -> None:
+    old = sa.create_engine(postgres_url)
     config = Config()
     config.set_main_option("script_location", str(upgrade.MIGRATIONS))
     with old.begin() as connection:
@@ -124,7 +104,7 @@ def test_a_database_from_before_revisions_opened_by_several_at_once(url: str) ->
             )
         )
     with ThreadPoolExecutor(4) as pool:
-        opened = list(pool.map(lambda _: open_database(url), range(4)))
+        opened = list(pool.map(lambda _: open_database(postgres_url), range(4)))
     blocks = EvidenceStore(opened[0]).ledger.blocks("seldon", "wine")
     assert (len(blocks), sum(b.sent for b in blocks), sum(b.reward.total for b in blocks)) == (70, 7000, 3500.0)
     with opened[0].connect() as connection:
@@ -132,17 +112,19 @@ def test_a_database_from_before_revisions_opened_by_several_at_once(url: str) ->
     with opened[0].begin() as connection:
         connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     with pytest.raises(StartFailed, match="9999"):
-        open_database(url)
+        open_database(postgres_url)
     for database in (old, *opened):
         database.dispose()
 
 
-def test_rows_of_before_are_marked_and_every_revision_leads_to_the_tables_that_the_code_knows(url: str) -> None:
-    old = sa.create_engine(url)
+def test_rows_of_before_are_marked_and_every_revision_leads_to_the_tables_that_the_code_knows(
+    postgres_url: str,
+) -> None:
+    old = sa.create_engine(postgres_url)
     with old.begin() as connection:
         make_0002(connection)
     old.dispose()
-    database = open_database(url)
+    database = open_database(postgres_url)
     assert {o.puid: o.routed for o in EvidenceStore(database).outcomes("seldon", "wine")} == ROUTED_OF_0002
     with database.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "version_table": VERSION_TABLE})
@@ -150,9 +132,9 @@ def test_rows_of_before_are_marked_and_every_revision_leads_to_the_tables_that_t
     database.dispose()
 
 
-def test_a_new_database_opened_by_several_at_once(url: str) -> None:
+def test_a_new_database_opened_by_several_at_once(postgres_url: str) -> None:
     with ThreadPoolExecutor(4) as pool:
-        opened = list(pool.map(lambda _: open_database(url), range(4)))
+        opened = list(pool.map(lambda _: open_database(postgres_url), range(4)))
     assert EvidenceStore(opened[0]).ledger.blocks("seldon", "wine") == []
     for database in opened:
         database.dispose()

