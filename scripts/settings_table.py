@@ -29,7 +29,8 @@ def table() -> str:
 def _default(value: Any) -> str:
     if isinstance(value, Path):
         value = value.relative_to(ROOT)
-    return f"`{value}`" if value not in ("", None) else ""
+    text = str(value)  # a secret's is empty too
+    return f"`{text}`" if text not in ("", "None") else ""
 
 
 def _allowed(field: Any) -> str:

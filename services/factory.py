@@ -17,7 +17,9 @@ from services.health import HealthChecks
 from services.jobs.queue import open_queue
 from services.jobs.replays import ReplayJobs
 from services.jobs.training import TrainingJobs
+from services.metrics.access import Access
 from services.metrics.prometheus import MetricsReader
+from services.metrics.queries import Labels
 from services.operations import Operations
 from services.runtime.controller.status import HEARTBEAT_STALE_S, heartbeat_age_s
 from services.runtime.envoy.admin import EnvoyAdmin
@@ -65,7 +67,7 @@ def build_services(settings: Settings) -> Services:
     queue = open_queue(settings)
     runs = RunCatalogue(settings.tracking_uri)
     models = ModelCatalogue(settings.tracking_uri)
-    metrics = MetricsReader(settings.prometheus_address, settings.scrape_interval_s)
+    metrics = open_metrics(settings)
     operations = Operations(engine, store)
     verdicts = Verdicts(Sources(store, engine, metrics, models, runs, settings))
     return Services(
@@ -91,6 +93,23 @@ def build_services(settings: Settings) -> Services:
                 "Prometheus": lambda: _said(metrics.ping, without_secrets(settings.prometheus_address)),
                 "Evidence store": lambda: _said(store.ping, "answers"),
             }
+        ),
+    )
+
+
+def open_metrics(settings: Settings) -> MetricsReader:
+    """The reader of the Prometheus that the settings name, with what it takes to be let in."""
+    return MetricsReader(
+        settings.prometheus_address,
+        settings.scrape_interval_s,
+        labels=Labels(settings.prometheus_namespace_label, settings.prometheus_matchers),
+        access=Access(
+            token=settings.prometheus_token.get_secret_value(),
+            token_file=settings.prometheus_token_file,
+            user=settings.prometheus_user,
+            password=settings.prometheus_password.get_secret_value(),
+            ca=settings.prometheus_ca,
+            tenant=settings.prometheus_tenant,
         ),
     )
 

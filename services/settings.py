@@ -8,11 +8,12 @@ from __future__ import annotations
 import difflib
 import getpass
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.errors import InvalidInput
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 """The checkout: where `data/`, `app/` and `manifests/` are."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+_MATCHER = r'[a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)"([^"\\\n]|\\.)*"'
 EnvManager = Literal["local", "virtualenv", "uv", "conda"]
 
 
@@ -60,6 +62,25 @@ class Settings(BaseSettings):
     prometheus_url: str = Field(
         "", description="A Prometheus to query instead of a local one. Empty: Decant runs its own."
     )
+    prometheus_namespace_label: str = Field(
+        "namespace",
+        pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$",
+        description="Label that holds the namespace of a model server in Prometheus.",
+    )
+    prometheus_matchers: str = Field(
+        "",
+        description='What every query must match besides, where clusters share a Prometheus: `cluster="eu1"`.',
+    )
+    prometheus_token: SecretStr = Field(SecretStr(""), description="Bearer token for Prometheus.")
+    prometheus_token_file: str = Field(
+        "", description="File that holds the bearer token for Prometheus, read anew for every request."
+    )
+    prometheus_user: str = Field("", description="User name for Prometheus (basic auth).")
+    prometheus_password: SecretStr = Field(SecretStr(""), description="Password for Prometheus (basic auth).")
+    prometheus_ca: str = Field("", description="File of certificates to trust when Prometheus is asked over https.")
+    prometheus_tenant: str = Field(
+        "", description="Tenant to ask for (header X-Scope-OrgID), for Mimir and others with several tenants."
+    )
     prometheus_bin: str = Field("", description="Path of a `prometheus` binary. Empty: found on the path or fetched.")
     prometheus_retention: str = Field(
         "15d", pattern=r"^\d+(ms|s|m|h|d|w|y)$", description="How long Prometheus keeps samples."
@@ -82,6 +103,26 @@ class Settings(BaseSettings):
     )
     drain_s: float = Field(5.0, ge=0, description="How long a replaced model server may finish its requests, seconds.")
     batch_rows: int = Field(256, ge=1, description="Most rows that a model server merges into one predict call.")
+
+    @field_validator("prometheus_matchers")
+    @classmethod
+    def _matchers_can_be_read(cls, text: str) -> str:
+        if text and not re.fullmatch(rf"{_MATCHER}(,{_MATCHER})*", text):
+            raise ValueError(f'“{text}” is not a list of matchers such as cluster="eu1",env!="test"')
+        return text
+
+    @model_validator(mode="after")
+    def _one_way_into_prometheus(self) -> Settings:
+        token, file = self.prometheus_token.get_secret_value(), self.prometheus_token_file
+        ways = {"DECANT_PROMETHEUS_TOKEN": token, "DECANT_PROMETHEUS_TOKEN_FILE": file}
+        ways["DECANT_PROMETHEUS_USER"] = self.prometheus_user
+        given = [name for name, value in ways.items() if value]
+        if len(given) > 1:
+            raise ValueError(f"{given[0]} and {given[1]} are both set: give one")
+        for name, path in (("DECANT_PROMETHEUS_TOKEN_FILE", file), ("DECANT_PROMETHEUS_CA", self.prometheus_ca)):
+            if path and not Path(path).is_file():
+                raise ValueError(f"{name} names {path}, which is no file")
+        return self
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Settings:

@@ -18,9 +18,12 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util.retry import Retry
 
 from services.errors import DecantError, Rejected, Unavailable, without_secrets
+from services.metrics.access import OPEN, Access
 
 PART = "Prometheus"
 HINT = "Charts and rates come back when it does; deployments and history are not touched."
+REFUSED = (401, 403)
+REFUSED_HINT = "Check DECANT_PROMETHEUS_TOKEN, or DECANT_PROMETHEUS_USER and DECANT_PROMETHEUS_PASSWORD."
 BUSY = (502, 503, 504)  # starting, replaying its log, overloaded, or a proxy in front of a dead one
 
 
@@ -41,7 +44,7 @@ class PrometheusDoor:
     anybody is there at all is asked first, with less patience and once for all threads.
     """
 
-    def __init__(self, base_url: str, timeout_s: float) -> None:
+    def __init__(self, base_url: str, timeout_s: float, access: Access = OPEN) -> None:
         self._timeout_s = timeout_s
         self._asking = threading.Lock()
         self._heard_at = self._silent_at = -math.inf
@@ -49,6 +52,7 @@ class PrometheusDoor:
         session = requests.Session()
         # A proxy from the environment must not swallow what never leaves the machine.
         session.trust_env = urlsplit(base_url).hostname not in ("127.0.0.1", "localhost", "::1")
+        access.dress(session)
         self._client = PrometheusConnect(
             url=base_url.rstrip("/"),
             session=session,
@@ -101,13 +105,19 @@ class PrometheusDoor:
         if isinstance(error, requests.Timeout):
             self._heard_at = -math.inf  # too long a query, or nobody there: the next one asks
             return self._silent(waited_s)
+        if isinstance(error, requests.exceptions.SSLError):
+            return Unavailable(
+                PART,
+                f"the certificate of {self._shown} is not trusted",
+                "Name the certificates to trust with DECANT_PROMETHEUS_CA.",
+            )
         if isinstance(error, requests.ConnectionError):
             return Unavailable(PART, f"nothing answers at {self._shown}", HINT)
         if isinstance(error, PrometheusApiClientException):
             status, words = _answer(str(error))
             if status in BUSY:
                 return Unavailable(PART, f"{status}: {words}", HINT)
-            return Rejected(PART, status, words)
+            return Rejected(PART, status, words, REFUSED_HINT if status in REFUSED else "")
         return Unavailable(PART, f"what answers at {self._shown} is not Prometheus", "Check DECANT_PROMETHEUS_URL.")
 
 

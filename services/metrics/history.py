@@ -64,10 +64,9 @@ class CounterHistory:
 
 
 def read_history(
-    door: PrometheusDoor, namespace: str, deployment: str, start: datetime, end: datetime, scrape_s: int
+    door: PrometheusDoor, selection: Selection, start: datetime, end: datetime, scrape_s: int
 ) -> CounterHistory:
     """Read all counters of a deployment from `start` to `end`. Raises what the door raises."""
-    selection = Selection(namespace, deployment)
     span_s = max((end - start).total_seconds(), scrape_s)
     wanted = max(span_s / MOST_INTERVALS, scrape_s)
     step_s = next((step for step in queries.STEPS_S if step >= wanted), math.ceil(wanted))
@@ -75,11 +74,11 @@ def read_history(
     asked = {
         _COUNT: queries.feedback_counter(selection),
         _REWARD: queries.reward_counter(selection),
-        _ROUTED: queries.router_counter(namespace, deployment),
+        _ROUTED: queries.router_counter(selection),
     }
     rows = {name: _read(door, promql, edges, step_s) for name, promql in asked.items()}
     late = [labels for name in (_COUNT, _ROUTED) for labels, counts in rows[name] if np.isnan(counts[0])]
-    unknown = _unknown_at(door, late, start)
+    unknown = _unknown_at(door, late, start, selection.labels)
     since = edges[:-1].copy()
     feedback: dict[str, Counts] = defaultdict(lambda: np.zeros(len(edges) - 1))
     rewards: dict[str, Counts] = defaultdict(lambda: np.zeros(len(edges) - 1))
@@ -126,7 +125,9 @@ def _read(door: PrometheusDoor, promql: str, edges: Counts, step_s: int) -> list
     return list(found.values())
 
 
-def _unknown_at(door: PrometheusDoor, late: Sequence[Labels], start: datetime) -> set[tuple[str, str]]:
+def _unknown_at(
+    door: PrometheusDoor, late: Sequence[Labels], start: datetime, known_by: queries.Labels
+) -> set[tuple[str, str]]:
     """Targets of `late` whose counters may have been at anything at `start`, though none of them was seen.
 
     `late` are the labels of series without a sample at `start`. They were not there yet if their target was watched
@@ -136,9 +137,9 @@ def _unknown_at(door: PrometheusDoor, late: Sequence[Labels], start: datetime) -
     if not late:
         return set()
     targets = {_target(labels) for labels in late}
-    watch = door.instant(queries.alive([instance for _, instance in targets]), start)
+    watch = door.instant(queries.alive([instance for _, instance in targets], known_by), start)
     if not watch:
-        return targets if door.instant(queries.watched_before(), start) else set()
+        return targets if door.instant(queries.watched_before(known_by), start) else set()
     return {_target(row["metric"]) for row in watch if float(row["value"][1]) == 0} & targets
 
 

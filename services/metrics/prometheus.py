@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.metrics import counters, queries
+from services.metrics.access import OPEN, Access
 from services.metrics.door import PrometheusDoor
 from services.metrics.history import CounterHistory, read_history
 from services.metrics.model import QUANTILES, UNITS, ArmTotals, Chart, ChartData, Series, Tiles
-from services.metrics.queries import Selection
+from services.metrics.queries import PLAIN, Labels, Selection
 
 LAST_SAMPLE_WITHIN_S = 86_400
 BEFORE_START_S = 60
@@ -29,10 +30,19 @@ class MetricsReader:
     Every method raises Unavailable("Prometheus") when it does not answer and Rejected when it refuses a query.
     """
 
-    def __init__(self, base_url: str, scrape_interval_s: int, timeout_s: float = 3) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        scrape_interval_s: int,
+        timeout_s: float = 3,
+        *,
+        labels: Labels = PLAIN,
+        access: Access = OPEN,
+    ) -> None:
         self.base_url = base_url
         self._scrape_s = scrape_interval_s
-        self._door = PrometheusDoor(base_url, timeout_s)
+        self._labels = labels
+        self._door = PrometheusDoor(base_url, timeout_s, access)
 
     def ping(self) -> None:
         """Return when Prometheus answers queries."""
@@ -55,7 +65,7 @@ class MetricsReader:
         scrapes = queries.RARE_SCRAPES if kind is Chart.ERRORS else queries.MIN_SCRAPES
         window_s = queries.choose_window_s(step_s, self._scrape_s, scrapes)
         start, newest = _floor(start, step_s), _floor(end, step_s)
-        selection = Selection(namespace, deployment)
+        selection = self._select(namespace, deployment)
         promql = {
             Chart.RPS: lambda: queries.rps(selection, window_s),
             Chart.REWARD: lambda: queries.reward(selection, window_s),
@@ -70,7 +80,7 @@ class MetricsReader:
         """Rate, success and errors of all predictions in the last `window_s` seconds; None, None: of everything."""
         end = end or datetime.now(UTC)
         start = end - timedelta(seconds=window_s)
-        selection = Selection(namespace, deployment)
+        selection = self._select(namespace, deployment)
         by_class: dict[str, float] = defaultdict(float)
         for (_, status), gained in self._answers(selection, start, end).items():
             by_class[status] += gained
@@ -92,15 +102,17 @@ class MetricsReader:
     def rates_now(self) -> dict[tuple[str, str], float]:
         """Predictions per second right now by (namespace, deployment), of every deployment in one query."""
         window_s = max(queries.MIN_SCRAPES * self._scrape_s, 10)
-        found = self._door.instant(queries.rate_by_deployment(Selection(None, None), window_s), datetime.now(UTC))
+        found = self._door.instant(queries.rate_by_deployment(self._select(None, None), window_s), datetime.now(UTC))
         return {
-            (row["metric"].get("namespace", ""), row["metric"].get("deployment_name", "")): float(row["value"][1])
+            (row["metric"].get(self._labels.namespace, ""), row["metric"].get("deployment_name", "")): float(
+                row["value"][1]
+            )
             for row in found
         }
 
     def totals(self, namespace: str, deployment: str, start: datetime, end: datetime) -> list[ArmTotals]:
         """Whole counts per predictor between two times, from raw samples; sorted by name."""
-        selection = Selection(namespace, deployment)
+        selection = self._select(namespace, deployment)
         requests: dict[str, float] = defaultdict(float)
         failed: dict[str, float] = defaultdict(float)
         for (arm, status), gained in self._answers(selection, start, end).items():
@@ -137,10 +149,10 @@ class MetricsReader:
         if span_s <= 0:
             return {}
         if span_s <= RAW_RANGE_LIMIT_S:
-            rows = self._door.instant(queries.router_counter(namespace, deployment, span_s), now)
+            rows = self._door.instant(queries.router_counter(self._select(namespace, deployment), span_s), now)
         else:
             step_s = queries.choose_step_s(span_s, self._scrape_s)
-            rows = self._door.range(queries.router_counter(namespace, deployment), since, now, step_s)
+            rows = self._door.range(queries.router_counter(self._select(namespace, deployment)), since, now, step_s)
         series = [(row["metric"][queries.GATEWAY_CLUSTER].rpartition("|")[2], _samples(row["values"])) for row in rows]
         start = counters.common_start([samples for _, samples in series], since.timestamp())
         counts: dict[str, float] = defaultdict(float)
@@ -151,19 +163,24 @@ class MetricsReader:
 
     def history(self, namespace: str, deployment: str, start: datetime, end: datetime) -> CounterHistory:
         """What every counter of the deployment grew by, interval by interval."""
-        return read_history(self._door, namespace, deployment, start, end, self._scrape_s)
+        return read_history(self._door, self._select(namespace, deployment), start, end, self._scrape_s)
 
     def last_sample(self, namespace: str, deployment: str) -> datetime | None:
         """When anything was last scraped of the deployment, within the last day; None if nothing was."""
-        query = queries.last_sample(Selection(namespace, deployment), LAST_SAMPLE_WITHIN_S)
+        query = queries.last_sample(self._select(namespace, deployment), LAST_SAMPLE_WITHIN_S)
         found = self._door.instant(query, datetime.now(UTC))
         return datetime.fromtimestamp(float(found[0]["value"][1]), UTC) if found else None
+
+    def _select(self, namespace: str | None, deployment: str | None) -> Selection:
+        return Selection(namespace, deployment, self._labels)
 
     def _answers(self, selection: Selection, start: datetime, end: datetime) -> dict[tuple[str, str], float]:
         """Predictions by (`namespace|deployment|predictor`, first digit of the status), as clients got them."""
         served: dict[tuple[str, str], float] = defaultdict(float)
         for labels, gained in self._gained(queries.request_counter(selection), start, end):
-            arm = "|".join(labels.get(name, "") for name in ("namespace", "deployment_name", "predictor_name"))
+            arm = "|".join(
+                labels.get(name, "") for name in (self._labels.namespace, "deployment_name", "predictor_name")
+            )
             served[arm, labels.get("code", "")[:1]] += gained
         passed: dict[tuple[str, str], float] = defaultdict(float)
         for labels, gained in self._gained(queries.answer_counter(selection), start, end):
@@ -186,7 +203,7 @@ class MetricsReader:
         if (
             late
             and min(anything, default=0) > first.timestamp()
-            and not self._door.instant(queries.watched_before(), first)
+            and not self._door.instant(queries.watched_before(self._labels), first)
         ):
             return [(labels, counters.gained_since(samples, start.timestamp())) for labels, samples in rows]
         found = []
@@ -200,7 +217,7 @@ class MetricsReader:
         self, late: Sequence[dict[str, str]], first: datetime, end: datetime, step_s: int
     ) -> dict[tuple[str, str] | None, dict[float, float]]:
         """`up` by time of the targets of these series, by (job, instance); None: how many targets were watched."""
-        query = queries.alive([labels.get("instance", "") for labels in late])
+        query = queries.alive([labels.get("instance", "") for labels in late], self._labels)
         watch: dict[tuple[str, str] | None, dict[float, float]] = {}
         for row in self._door.range(query, first, end, step_s):
             labels = row["metric"]

@@ -46,31 +46,65 @@ def quote_regex(value: str) -> str:
     return "".join(f"\\{char}" if char in r"\.+*?()|[]{}^$" else char for char in value)
 
 
+Window = int | str
+"""How far a point looks back: whole seconds, or text that something else fills in (Grafana's `$__rate_interval`)."""
+
+
+def span(window: Window) -> str:
+    return f"{window}s" if isinstance(window, int) else window
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What is particular about one Prometheus.
+
+    Attributes:
+        namespace: the label that holds a target's namespace.
+        matchers: what every query must match besides, such as `cluster="eu1"`, where several clusters share it.
+    """
+
+    namespace: str = "namespace"
+    matchers: str = ""
+
+    @property
+    def arm(self) -> str:
+        """The labels that tell arms apart."""
+        return f"{self.namespace}, deployment_name, predictor_name"
+
+    def braces(self, *parts: str) -> str:
+        """`{parts}` with the matchers that every query needs."""
+        return "{" + ",".join(part for part in (*parts, self.matchers) if part) + "}"
+
+
+PLAIN = Labels()
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which deployment a query looks at; None means any."""
 
     namespace: str | None
     deployment: str | None
+    labels: Labels = PLAIN
 
     def selector(self, *more: str) -> str:
         """`{namespace="…",deployment_name="…",more}`."""
         parts = []
         if self.namespace is not None:
-            parts.append(f"namespace={quote(self.namespace)}")
+            parts.append(f"{self.labels.namespace}={quote(self.namespace)}")
         if self.deployment is not None:
             parts.append(f"deployment_name={quote(self.deployment)}")
-        return "{" + ",".join([*parts, *more]) + "}"
+        return self.labels.braces(*parts, *more)
 
-    def split_clusters(self) -> str:
-        """The matcher of the gateway's ways to each arm through the split.
+    def split_clusters(self, *more: str) -> str:
+        """The selector of the gateway's ways to each arm through the split.
 
         Pinned requests, feedback and mirrored copies go through other clusters.
         """
         any_name = "[^|]+"
         namespace, deployment = (any_name if n is None else quote_regex(n) for n in (self.namespace, self.deployment))
         expression = rf"split\|{namespace}\|{deployment}\|.+"
-        return f"{GATEWAY_CLUSTER}=~{quote(expression)}"
+        return self.labels.braces(f"{GATEWAY_CLUSTER}=~{quote(expression)}", *more)
 
 
 PREDICTIONS = 'service="predictions"'
@@ -87,59 +121,65 @@ def choose_window_s(step_s: int, scrape_interval_s: int, scrapes: int = MIN_SCRA
     return max(scrapes * scrape_interval_s, step_s + scrape_interval_s)
 
 
-def rps(selection: Selection, window_s: int) -> str:
+def rps(selection: Selection, window: Window) -> str:
     """Predictions per second, by predictor."""
-    return f"sum by (predictor_name) (rate({REQUESTS}_count{selection.selector(PREDICTIONS)}[{window_s}s]))"
+    return f"sum by (predictor_name) (rate({REQUESTS}_count{selection.selector(PREDICTIONS)}[{span(window)}]))"
 
 
-def reward(selection: Selection, window_s: int) -> str:
+def reward(selection: Selection, window: Window) -> str:
     """Mean reward of the feedback that arrived in the window, by predictor; nothing where none arrived."""
     where = selection.selector()
     return (
-        f"sum by (predictor_name) (rate({REWARD}{where}[{window_s}s]))\n"
-        f"  / (sum by (predictor_name) (rate({FEEDBACK}{where}[{window_s}s])) > 0)"
+        f"sum by (predictor_name) (rate({REWARD}{where}[{span(window)}]))\n"
+        f"  / (sum by (predictor_name) (rate({FEEDBACK}{where}[{span(window)}])) > 0)"
     )
 
 
-def latency_ms(selection: Selection, window_s: int, quantile: float) -> str:
+def latency_ms(selection: Selection, window: Window, quantile: float) -> str:
     """One quantile of the latency of predictions in milliseconds, by predictor."""
-    buckets = f"rate({REQUESTS}_bucket{selection.selector(PREDICTIONS)}[{window_s}s])"
+    buckets = f"rate({REQUESTS}_bucket{selection.selector(PREDICTIONS)}[{span(window)}])"
     return f"1000 * histogram_quantile({quantile:g}, sum by (le, predictor_name) ({buckets}))"
 
 
-def latencies_ms(selection: Selection, window_s: int, quantiles: Sequence[float]) -> str:
+def latencies_ms(selection: Selection, window: Window, quantiles: Sequence[float]) -> str:
     """Several quantiles in one query, told apart by the label `quantile`."""
     return "\nor\n".join(
-        f'label_replace({latency_ms(selection, window_s, q)}, "quantile", "{q:g}", "", "")' for q in quantiles
+        f'label_replace({latency_ms(selection, window, q)}, "quantile", "{q:g}", "", "")' for q in quantiles
     )
 
 
 def errors(selection: Selection, window_s: int) -> str:
     """Failed predictions per second by predictor and `class` (4xx, 5xx); 0 where there was traffic but no error."""
-    calm = f"0 * {rps(selection, window_s)}"
-    parts = [
-        _marked(_served(selection, window_s, "45"), "model server"),
+    counted = [
+        _marked(served(selection, window_s, "45"), "model server"),
         _marked(_passed(selection, window_s, "45"), "gateway"),
-        *(f'label_replace({calm}, "class", "{digit}xx", "", "")' for digit in "45"),
     ]
+    return _with_calm(selection, window_s, counted)
+
+
+def served_errors(selection: Selection, window: Window) -> str:
+    """`errors` as the model servers alone counted them."""
+    return _with_calm(selection, window, [served(selection, window, "45")])
+
+
+def _with_calm(selection: Selection, window: Window, counted: Sequence[str]) -> str:
+    calm = f"0 * {rps(selection, window)}"
+    parts = [*counted, *(f'label_replace({calm}, "class", "{digit}xx", "", "")' for digit in "45")]
     return "max by (predictor_name, class) (\n" + "\nor\n".join(parts) + "\n)"
 
 
 def rate_by_deployment(selection: Selection, window_s: int) -> str:
     """Predictions per second by namespace and deployment, those that only the gateway answered included."""
-    served, passed = _served(selection, window_s), _passed(selection, window_s)
-    most = f"max by ({_ARM}, class) (\n{_marked(served, 'model server')}\nor\n{_marked(passed, 'gateway')}\n)"
-    return f"sum by (namespace, deployment_name) ({most})"
+    seen = _marked(served(selection, window_s), "model server"), _marked(_passed(selection, window_s), "gateway")
+    most = f"max by ({selection.labels.arm}, class) (\n{seen[0]}\nor\n{seen[1]}\n)"
+    return f"sum by ({selection.labels.namespace}, deployment_name) ({most})"
 
 
-_ARM = "namespace, deployment_name, predictor_name"
-
-
-def _served(selection: Selection, window_s: int, digits: str = "") -> str:
+def served(selection: Selection, window: Window, digits: str = "") -> str:
     """What model servers answered per second by arm and class."""
     codes = (f'code=~"[{digits}].."',) if digits else ()
-    rate = f"rate({REQUESTS}_count{selection.selector(PREDICTIONS, *codes)}[{window_s}s])"
-    return f'sum by ({_ARM}, class) (label_replace({rate}, "class", "${{1}}xx", "code", "(.).."))'
+    rate = f"rate({REQUESTS}_count{selection.selector(PREDICTIONS, *codes)}[{span(window)}])"
+    return f'sum by ({selection.labels.arm}, class) (label_replace({rate}, "class", "${{1}}xx", "code", "(.).."))'
 
 
 def _passed(selection: Selection, window_s: int, digits: str = "") -> str:
@@ -148,15 +188,15 @@ def _passed(selection: Selection, window_s: int, digits: str = "") -> str:
     Envoy makes a counter when it first counts, where `rate` sees nothing. One that was not there a window ago, though
     the cluster's counter of requests was, is new, and all of it happened since.
     """
-    cluster = selection.split_clusters()
-    classes = f',{GATEWAY_CLASS}=~"[{digits}]"' if digits else ""
-    counter, ago = f"{GATEWAY_ANSWERS}{{{cluster}{classes}}}", f"offset {window_s}s"
-    known = f"on (instance, {GATEWAY_CLUSTER}) {GATEWAY_REQUESTS}{{{cluster}}} {ago}"
+    classes = (f'{GATEWAY_CLASS}=~"[{digits}]"',) if digits else ()
+    counter, ago = f"{GATEWAY_ANSWERS}{selection.split_clusters(*classes)}", f"offset {window_s}s"
+    known = f"on (instance, {GATEWAY_CLUSTER}) {GATEWAY_REQUESTS}{selection.split_clusters()} {ago}"
     rate = f"((({counter} unless {counter} {ago}) and {known}) / {window_s} or rate({counter}[{window_s}s]))"
-    for label, group in (("namespace", 1), ("deployment_name", 2), ("predictor_name", 3)):
+    for group, label in enumerate((selection.labels.namespace, "deployment_name", "predictor_name"), start=1):
         expression = quote(r"split\|([^|]+)\|([^|]+)\|(.+)")
         rate = f'label_replace({rate}, "{label}", "${group}", "{GATEWAY_CLUSTER}", {expression})'
-    return f'sum by ({_ARM}, class) (label_replace({rate}, "class", "${{1}}xx", "{GATEWAY_CLASS}", "(.)"))'
+    arm = selection.labels.arm
+    return f'sum by ({arm}, class) (label_replace({rate}, "class", "${{1}}xx", "{GATEWAY_CLASS}", "(.)"))'
 
 
 def _marked(query: str, counted_by: str) -> str:
@@ -165,7 +205,7 @@ def _marked(query: str, counted_by: str) -> str:
 
 def answer_counter(selection: Selection) -> str:
     """The gateway's raw counters of what clients of the split got: one series per arm and class."""
-    return f"{GATEWAY_ANSWERS}{{{selection.split_clusters()}}}"
+    return f"{GATEWAY_ANSWERS}{selection.split_clusters()}"
 
 
 def request_counter(selection: Selection) -> str:
@@ -181,9 +221,9 @@ def reward_counter(selection: Selection) -> str:
     return f"{REWARD}{selection.selector()}"
 
 
-def latency_over(selection: Selection, window_s: int, quantile: float) -> str:
+def latency_over(selection: Selection, window: Window, quantile: float) -> str:
     """One quantile over a whole window, for an instant query."""
-    return latency_ms(selection, window_s, quantile)
+    return latency_ms(selection, window, quantile)
 
 
 def last_sample(selection: Selection, within_s: int) -> str:
@@ -193,18 +233,22 @@ def last_sample(selection: Selection, within_s: int) -> str:
     return f"max({newest}) or max(max_over_time({newest}[{within_s}s:{step_s}s]))"
 
 
-def router_counter(namespace: str, deployment: str, range_s: int | None = None) -> str:
+def router_counter(selection: Selection, range_s: int | None = None) -> str:
     """The gateway's raw counters of requests sent to each arm through the split."""
     window = f"[{range_s}s]" if range_s is not None else ""
-    return f"{GATEWAY_REQUESTS}{{{Selection(namespace, deployment).split_clusters()}}}{window}"
+    return f"{GATEWAY_REQUESTS}{selection.split_clusters()}{window}"
 
 
-def alive(instances: Sequence[str]) -> str:
+def alive(instances: Sequence[str], labels: Labels = PLAIN) -> str:
     """Whether each of these targets could be scraped, and, without labels, how many targets were watched at all."""
     expression = quote("|".join(quote_regex(name) for name in sorted(set(instances))))
-    return f"up{{instance=~{expression}}} or count(up)"
+    return f"up{labels.braces(f'instance=~{expression}')} or count({_up(labels)})"
 
 
-def watched_before(days: int = 15) -> str:
+def watched_before(labels: Labels = PLAIN, days: int = 15) -> str:
     """Something if anything at all was watched in the days before."""
-    return f"count_over_time(count(up)[{days}d:5m])"
+    return f"count_over_time(count({_up(labels)})[{days}d:5m])"
+
+
+def _up(labels: Labels) -> str:
+    return f"up{labels.braces()}" if labels.matchers else "up"

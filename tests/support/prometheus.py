@@ -46,8 +46,13 @@ class RunningPrometheus:
 
 
 @contextmanager
-def running_prometheus(folder: Path, targets: dict[int, dict[str, str]]) -> Iterator[RunningPrometheus]:
-    """Scrape each port of `targets` every second under the given labels; stops exactly the process it started."""
+def running_prometheus(
+    folder: Path, targets: dict[int, dict[str, str]], guarded_by: Path | None = None
+) -> Iterator[RunningPrometheus]:
+    """Scrape each port of `targets` every second under the given labels; stops exactly the process it started.
+
+    `guarded_by` is a web configuration of Prometheus' own: certificates and passwords.
+    """
     port = free_port()
     configuration = {
         "global": {"scrape_interval": f"{SCRAPE_S}s", "scrape_timeout": f"{SCRAPE_S}s"},
@@ -67,16 +72,18 @@ def running_prometheus(folder: Path, targets: dict[int, dict[str, str]]) -> Iter
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{port}",
                 "--log.level=warn",
+                *([f"--web.config.file={guarded_by}"] if guarded_by else []),
             ],
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-    url = f"http://127.0.0.1:{port}"
+    url = f"{'https' if guarded_by else 'http'}://127.0.0.1:{port}"
 
     def ready() -> bool:
         assert process.poll() is None, (folder / "prometheus.log").read_text()
         try:
-            return httpx.get(f"{url}/-/ready", timeout=1).status_code == 200
+            # Guarded, it asks for a password as soon as it listens; readers that poll wait for the rest.
+            return httpx.get(f"{url}/-/ready", timeout=1, verify=False).status_code in (200, 401)
         except httpx.TransportError:
             return False
 

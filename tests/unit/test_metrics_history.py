@@ -9,6 +9,7 @@ import pytest
 
 from services.metrics import queries
 from services.metrics.history import CounterHistory, read_history
+from services.metrics.queries import Selection
 
 START, STEP_S = 1_700_000_000, 10
 
@@ -48,7 +49,7 @@ class Samples:
 
 def between(first: float, last: float, before: bool = False, **rows: Rows) -> CounterHistory:
     start, end = (datetime.fromtimestamp(START + place * STEP_S, UTC) for place in (first, last))
-    return read_history(Samples(before, **rows), "seldon", "wine", start, end, STEP_S)
+    return read_history(Samples(before, **rows), Selection("seldon", "wine"), start, end, STEP_S)
 
 
 def history(steps: int, **rows: Rows) -> CounterHistory:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.metrics import queries
-from services.metrics.queries import Selection
+from services.metrics.queries import Labels, Selection
 
 WINE = Selection("seldon", "wine")
 
@@ -74,7 +74,7 @@ def test_a_label_value_stays_one_value(value):
 
 
 def test_the_gateway_counter_counts_only_the_split():
-    text = queries.router_counter("seldon", "wine", 60)
+    text = queries.router_counter(WINE, 60)
     assert text == r'envoy_cluster_upstream_rq_total{envoy_cluster_name=~"split\\|seldon\\|wine\\|.+"}[60s]'
 
 
@@ -89,3 +89,36 @@ def test_rates_by_deployment_take_each_arm_and_class_from_one_counter():
     assert text.startswith("sum by (namespace, deployment_name) (max by (")
     assert '"counted_by", "model server"' in text
     assert '"counted_by", "gateway"' in text
+
+
+SHARED = Selection("seldon", "wine", Labels("kubernetes_namespace", 'cluster="eu1"'))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        queries.rps(SHARED, 60),
+        queries.reward(SHARED, 60),
+        queries.latencies_ms(SHARED, 60, (0.5, 0.95)),
+        queries.errors(SHARED, 60),
+        queries.rate_by_deployment(SHARED, 60),
+        queries.answer_counter(SHARED),
+        queries.request_counter(SHARED),
+        queries.feedback_counter(SHARED),
+        queries.reward_counter(SHARED),
+        queries.router_counter(SHARED, 60),
+        queries.last_sample(SHARED, 600),
+        queries.alive(["10.0.0.1:8000"], SHARED.labels),
+        queries.watched_before(SHARED.labels),
+    ],
+)
+def test_in_a_shared_prometheus_every_selector_has_the_extra_matcher_and_the_other_label(text):
+    selectors = re.findall(r"\b(?:seldon_\w+|envoy_cluster_upstream\w+|up)\b(\{[^}]*\})?", text)
+    assert selectors
+    assert all('cluster="eu1"' in selector for selector in selectors)
+    assert not re.search(r"\bnamespace\b", text.replace("kubernetes_namespace", ""))
+
+
+def test_a_window_may_be_text_that_grafana_fills_in():
+    assert "[$__rate_interval]" in queries.rps(WINE, "$__rate_interval")
+    assert "[$__rate_interval]" in queries.served_errors(WINE, "$__rate_interval")

@@ -51,6 +51,10 @@ def test_every_bad_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) ->
         ({"dashboard_port": 8150}, "DECANT_DASHBOARD_PORT lies within the model servers' ports"),
         ({"prometheus_retention": "long"}, "DECANT_PROMETHEUS_RETENTION"),
         ({"env_manager": "docker"}, "DECANT_ENV_MANAGER"),
+        ({"prometheus_matchers": "cluster=eu1"}, "DECANT_PROMETHEUS_MATCHERS.*not a list of matchers"),
+        ({"prometheus_matchers": 'up} or vector(1){x="y"'}, "DECANT_PROMETHEUS_MATCHERS"),
+        ({"prometheus_token": "t", "prometheus_user": "u"}, "DECANT_PROMETHEUS_TOKEN and DECANT_PROMETHEUS_USER"),
+        ({"prometheus_ca": "/no/such.pem"}, "DECANT_PROMETHEUS_CA names /no/such.pem, which is no file"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(overrides: dict[str, object], words: str) -> None:
