@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from services.domain import Deployment, Parameter, Predictor, Provenance
+from services.domain import PROTOCOLS, Deployment, Parameter, Predictor, Provenance
 from services.errors import InvalidDeployment, InvalidInput
 
 API_VERSION = "machinelearning.seldon.io/v1"
@@ -38,12 +38,11 @@ def to_manifest(deployment: Deployment, extra_annotations: Mapping[str, str] | N
     metadata: dict[str, Any] = {"name": deployment.name, "namespace": deployment.namespace}
     if annotations:
         metadata["annotations"] = annotations
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "SeldonDeployment",
-        "metadata": metadata,
-        "spec": {"name": deployment.name, "predictors": [_predictor_to_manifest(p) for p in deployment.predictors]},
-    }
+    spec: dict[str, Any] = {"name": deployment.name}
+    if deployment.protocol != "seldon":
+        spec["protocol"] = deployment.protocol
+    spec["predictors"] = [_predictor_to_manifest(p) for p in deployment.predictors]
+    return {"apiVersion": API_VERSION, "kind": "SeldonDeployment", "metadata": metadata, "spec": spec}
 
 
 def _predictor_to_manifest(predictor: Predictor) -> dict[str, Any]:
@@ -97,7 +96,15 @@ def from_manifest(data: object) -> Deployment:
         name=name,
         predictors=tuple(_predictor_from_manifest(name, p, lone) for p in raw_predictors),
         annotations=tuple(sorted((str(k), str(v)) for k, v in (metadata.get("annotations") or {}).items())),
+        protocol=_protocol(name, spec.get("protocol")),
     )
+
+
+def _protocol(deployment: str, told: object) -> str:
+    protocol = "seldon" if told in (None, "") else "v2" if told == "kfserving" else told  # V2's name in older Seldons
+    if protocol not in PROTOCOLS:
+        raise InvalidDeployment(deployment, [f"it speaks {told}; Decant speaks {' and '.join(PROTOCOLS)}"])
+    return str(protocol)
 
 
 def _predictor_from_manifest(deployment: str, raw: Mapping[str, Any], lone: bool) -> Predictor:

@@ -6,6 +6,7 @@ in integer percent. See docs/architecture.md for the glossary.
 
 from services.domain.deployment import (
     MAX_REPLICAS,
+    PROTOCOLS,
     Deployment,
     Parameter,
     Predictor,
@@ -13,6 +14,7 @@ from services.domain.deployment import (
     Split,
     check_name,
 )
+from services.domain.endpoint import SELDON, V2, Arm, Endpoint, ProxiedService, Relay, Relayed
 from services.domain.evidence import (
     LATENCY_EDGES_MS,
     PAIRED,
@@ -23,13 +25,17 @@ from services.domain.evidence import (
     OutcomeStatus,
     Prediction,
 )
-from services.domain.status import DeploymentStatus, Endpoint, Event, Phase, PredictorStatus
+from services.domain.status import DeploymentStatus, Event, Phase, PredictorStatus
 
 __all__ = [
     "LATENCY_EDGES_MS",
     "MAX_REPLICAS",
     "PAIRED",
     "PINNED",
+    "PROTOCOLS",
+    "SELDON",
+    "V2",
+    "Arm",
     "Change",
     "ChangeNote",
     "Deployment",
@@ -44,6 +50,9 @@ __all__ = [
     "Predictor",
     "PredictorStatus",
     "Provenance",
+    "ProxiedService",
+    "Relay",
+    "Relayed",
     "Split",
     "check_name",
 ]

@@ -11,6 +11,7 @@ from services.errors import InvalidDeployment, InvalidName, NotFound
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 MAX_REPLICAS = 32
+PROTOCOLS = ("seldon", "v2")
 
 
 def check_name(kind: str, name: str) -> str:
@@ -112,6 +113,7 @@ class Deployment:
     name: str
     predictors: tuple[Predictor, ...]
     annotations: tuple[tuple[str, str], ...] = ()  # other people's; Decant's own are made from the fields
+    protocol: str = "seldon"  # or "v2": the Open Inference Protocol, which has no feedback
 
     @property
     def key(self) -> str:
@@ -160,6 +162,8 @@ class Deployment:
         names = [p.name for p in self.predictors]
         shadows = [p for p in self.predictors if p.shadow]
         found = []
+        if self.protocol not in PROTOCOLS:
+            found.append(f"protocol “{self.protocol}” is not one of {' and '.join(PROTOCOLS)}")
         if not names:
             found.append("it has no predictor")
         found += [f"predictor {n} appears twice" for n in dict.fromkeys(names) if names.count(n) > 1]

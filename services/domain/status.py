@@ -64,14 +64,6 @@ class DeploymentStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where to send a request: a base URL without trailing slash (paths start at /api or /v2), and headers to add."""
-
-    url: str
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Event:
     """Something the engine did or noticed."""
 

@@ -19,7 +19,7 @@ from services.deployments.manifest import (
     to_manifest,
     to_yaml,
 )
-from services.domain import MAX_REPLICAS, Deployment, Parameter, Predictor, Provenance
+from services.domain import MAX_REPLICAS, PROTOCOLS, Deployment, Parameter, Predictor, Provenance
 from services.errors import InvalidDeployment, InvalidInput
 from tests.support.crd.schema import SELDON_DEPLOYMENT
 
@@ -61,7 +61,8 @@ def deployments(draw: st.DrawFn) -> Deployment:
         for name, share, shadow in draw(st.permutations(arms))
     )
     annotations = draw(st.dictionaries(texts, texts, max_size=3))
-    return Deployment(draw(names), draw(names), predictors, tuple(sorted(annotations.items()))).validated()
+    protocol = draw(st.sampled_from(PROTOCOLS))
+    return Deployment(draw(names), draw(names), predictors, tuple(sorted(annotations.items())), protocol).validated()
 
 
 @given(deployments())
@@ -129,6 +130,17 @@ def test_a_lone_predictor_takes_everything_whatever_it_says(said: dict[str, int]
     del manifest["spec"]["predictors"][0]["traffic"]
     manifest["spec"]["predictors"][0].update(said)
     assert from_manifest(manifest).split.as_dict() == {"a": 100}
+
+
+@pytest.mark.parametrize(("told", "read"), [(None, "seldon"), ("", "seldon"), ("v2", "v2"), ("kfserving", "v2")])
+def test_the_protocol_is_read_by_each_of_its_names(told: str | None, read: str) -> None:
+    manifest = to_manifest(ab())
+    assert "protocol" not in manifest["spec"]
+    manifest["spec"]["protocol"] = told
+    assert from_manifest(manifest).protocol == read
+    manifest["spec"]["protocol"] = "tensorflow"
+    with pytest.raises(InvalidDeployment, match="it speaks tensorflow; Decant speaks seldon and v2"):
+        from_manifest(manifest)
 
 
 def test_a_manifest_without_a_namespace_goes_where_the_tutorial_goes() -> None:

@@ -48,6 +48,9 @@ SELDON_DEPLOYMENT = _exactly(
     kind={"const": "SeldonDeployment"},
     metadata=_exactly(["name", "namespace"], name=_NAME, namespace=_NAME, annotations=_STRINGS),
     spec=_exactly(
-        ["predictors"], name={"type": "string"}, predictors={"type": "array", "minItems": 1, "items": _PREDICTOR}
+        ["predictors"],
+        name={"type": "string"},
+        protocol={"enum": ["seldon", "tensorflow", "kfserving", "v2"]},
+        predictors={"type": "array", "minItems": 1, "items": _PREDICTOR},
     ),
 )
