@@ -8,12 +8,12 @@ from functools import partial
 
 from services.decisions.service import Decisions, open_decisions
 from services.deployments.engine import Engine
-from services.deployments.local import LocalEngine
 from services.domain import ChangeNote
-from services.errors import Unavailable, without_secrets
+from services.engines import beating, choose_engine
+from services.errors import without_secrets
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
-from services.health import HealthChecks
+from services.health import Check, HealthChecks
 from services.jobs.queue import open_queue
 from services.jobs.replays import ReplayJobs
 from services.jobs.training import TrainingJobs
@@ -21,9 +21,6 @@ from services.metrics.access import Access
 from services.metrics.prometheus import MetricsReader
 from services.metrics.queries import Labels
 from services.operations import Operations
-from services.runtime.controller.status import HEARTBEAT_STALE_S, heartbeat_age_s
-from services.runtime.envoy.admin import EnvoyAdmin
-from services.runtime.envoy.bootstrap import admin_socket
 from services.settings import Settings
 from services.tracking.datasets import DatasetCatalogue
 from services.tracking.models import ModelCatalogue
@@ -53,6 +50,10 @@ class Services:
     verdicts: Verdicts
     decisions: Decisions
     health: HealthChecks
+    entrance: str
+    """The part of `health` through which predictions go; "" where nobody can check it."""
+    close: Callable[[], None]
+    """Ends what the engine keeps open; the services are of no use afterwards."""
 
 
 def build_services(settings: Settings) -> Services:
@@ -61,7 +62,8 @@ def build_services(settings: Settings) -> Services:
     Raises Unavailable if the evidence store cannot be opened.
     """
     settings.paths.create()
-    engine = LocalEngine(settings)
+    chosen = choose_engine(settings)
+    engine = chosen.engine
     database = open_database(settings.store_url)
     store = EvidenceStore(database)
     queue = open_queue(settings)
@@ -87,13 +89,14 @@ def build_services(settings: Settings) -> Services:
         health=HealthChecks(
             {
                 "MLflow": runs.ping,
-                "Gateway": lambda: _gateway(settings),
-                "Controller": lambda: _beating(settings, "controller"),
-                "Worker": lambda: _beating(settings, "worker"),
-                "Prometheus": lambda: _said(metrics.ping, without_secrets(settings.prometheus_address)),
+                **chosen.checks,
+                "Worker": lambda: beating(settings, "worker"),
+                **(_prometheus(settings, metrics) if settings.prometheus_address else {}),
                 "Evidence store": lambda: _said(store.ping, "answers"),
             }
         ),
+        entrance=chosen.entrance,
+        close=chosen.close,
     )
 
 
@@ -120,21 +123,10 @@ def _begin_test(verdicts: Verdicts, spec: ReplaySpec, who: str) -> None:
     verdicts.begin_with(spec.namespace, spec.deployment, spec.reward, note=note, arms=spec.arms, decides=decides)
 
 
+def _prometheus(settings: Settings, metrics: MetricsReader) -> dict[str, Check]:
+    return {"Prometheus": lambda: _said(metrics.ping, without_secrets(settings.prometheus_address))}
+
+
 def _said(ask: Callable[[], object], detail: str) -> str:
     ask()
     return detail
-
-
-def _gateway(settings: Settings) -> str:
-    if not EnvoyAdmin(admin_socket(settings)).ready():
-        raise Unavailable("The gateway", "", f"It restarts by itself; see {settings.paths.log / 'envoy.log'} if not.")
-    return settings.gateway_url
-
-
-def _beating(settings: Settings, part: str) -> str:
-    age_s = heartbeat_age_s(settings.paths, part)
-    if age_s is None or age_s > HEARTBEAT_STALE_S:
-        last = "" if age_s is None else f"last sign of life {age_s:.0f} s ago"
-        hint = f"Start Decant with `make run`; see {settings.paths.log / f'{part}.log'}."
-        raise Unavailable(f"The {part}", last, hint)
-    return "runs"

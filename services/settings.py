@@ -16,7 +16,8 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.errors import InvalidInput
+from services.domain import check_name
+from services.errors import InvalidInput, InvalidName
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: where `data/`, `app/` and `manifests/` are."""
@@ -24,6 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 Port = Annotated[int, Field(ge=1, le=65535)]
 _MATCHER = r'[a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)"([^"\\\n]|\\.)*"'
 EnvManager = Literal["local", "virtualenv", "uv", "conda"]
+EngineKind = Literal["local", "kubernetes"]
+IngressKind = Literal["ambassador", "istio", "none"]
+DEFAULT_NAMESPACE = "seldon"
 
 
 def _login_name() -> str:
@@ -31,6 +35,11 @@ def _login_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container without a passwd entry
         return "unknown"
+
+
+def _listed(text: str) -> list[str]:
+    """The names in a list separated by commas, each once."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 class Settings(BaseSettings):
@@ -42,6 +51,27 @@ class Settings(BaseSettings):
         ROOT / ".decant", description="Folder for all state: desired deployments, models, databases, logs."
     )
     user: str = Field(default_factory=_login_name, description="The name written beside every change in the history.")
+
+    engine: EngineKind = Field(
+        "local", description="What runs the deployments: this machine, or Seldon Core in a Kubernetes cluster."
+    )
+    kubeconfig: str = Field(
+        "",
+        description="Path of the kubeconfig that leads to the cluster. Empty: `KUBECONFIG`, `~/.kube/config`, or in a "
+        "pod its own service account.",
+    )
+    kube_context: str = Field("", description="Context of the kubeconfig. Empty: its current one.")
+    namespaces: str = Field(
+        "",
+        description="Namespaces of the cluster that Decant may use, separated by commas; the first is where new "
+        "deployments go. Empty: all.",
+    )
+    ingress: IngressKind = Field(
+        "ambassador", description="Whose routes in the cluster divide the traffic and say which split is in force."
+    )
+    ingress_url: str = Field(
+        "", description="Address of the cluster's ingress as seen from here; predictions through the split go there."
+    )
 
     dashboard_port: Port = Field(8501, description="Port of the dashboard.")
     gateway_port: Port = Field(8003, description="Port of the gateway (Envoy): predictions and feedback.")
@@ -60,7 +90,9 @@ class Settings(BaseSettings):
     mlflow_experiment: str = Field("wine-quality", description="Experiment into which training runs go.")
     env_manager: EnvManager = Field("local", description="Environment manager for training runs.")
     prometheus_url: str = Field(
-        "", description="A Prometheus to query instead of a local one. Empty: Decant runs its own."
+        "",
+        description="A Prometheus to query instead of a local one. Empty: Decant runs its own, with the local engine; "
+        "with Kubernetes there are no rates then.",
     )
     prometheus_namespace_label: str = Field(
         "namespace",
@@ -124,6 +156,16 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name} names {path}, which is no file")
         return self
 
+    @field_validator("namespaces")
+    @classmethod
+    def _namespaces_are_names(cls, text: str) -> str:
+        for name in _listed(text):
+            try:
+                check_name("namespace", name)
+            except InvalidName as error:
+                raise ValueError(error.sentence) from error
+        return text
+
     @model_validator(mode="after")
     def _ports_differ(self) -> Settings:
         ports = self.ports
@@ -158,11 +200,29 @@ class Settings(BaseSettings):
         return self.mlflow_tracking_uri or f"http://127.0.0.1:{self.mlflow_port}"
 
     @property
+    def runs_locally(self) -> bool:
+        """Whether this machine serves the models: gateway, controller and model servers are Decant's own."""
+        return self.engine == "local"
+
+    @property
+    def allowed_namespaces(self) -> tuple[str, ...]:
+        """Those of the cluster that may be used; empty: all, or there is no cluster."""
+        return () if self.runs_locally else tuple(_listed(self.namespaces))
+
+    @property
+    def default_namespace(self) -> str:
+        """Where a deployment goes for which nobody names a namespace."""
+        return next(iter(self.allowed_namespaces), DEFAULT_NAMESPACE)
+
+    @property
     def runs_prometheus(self) -> bool:
-        return not self.prometheus_url
+        return self.runs_locally and not self.prometheus_url
 
     @property
     def prometheus_address(self) -> str:
+        """Empty where nobody has named one: a local Prometheus could not reach a cluster's pods."""
+        if not self.runs_locally and not self.prometheus_url:
+            return ""
         return (self.prometheus_url or f"http://127.0.0.1:{self.prometheus_port}").rstrip("/")
 
     @property

@@ -89,7 +89,13 @@ def _example(predictors: Sequence[str]) -> str:
     return f"{'/'.join(map(str, shares))} or {' '.join(f'{p}={s}' for p, s in zip(predictors, shares, strict=False))}"
 
 
-_CALLED = {"Worker": "The worker", "Gateway": "The gateway", "Controller": "The controller"}
+_CALLED = {"Worker": "The worker", "Gateway": "The gateway", "Ingress": "The ingress"}
+
+
+def require_entrance(built: Services) -> None:
+    """Raise Unavailable if what takes the predictions is known not to answer."""
+    if built.entrance:
+        require_part(built, built.entrance)
 
 
 def require_part(built: Services, part: str) -> None:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.jobs import RERUN_HINT, check_done, follow
-from app.cli.options import deployment_key, json_option, namespace_option, require_part, services
+from app.cli.options import (
+    deployment_key,
+    json_option,
+    namespace_option,
+    require_entrance,
+    require_part,
+    services,
+)
 from app.cli.output import ProgressLine, plain, put_json, put_table, say
 from app.cli.replay_data import REWARDS, check_fit, find_dataset, look, make_reward, put_preview, read_scale
 from app.format import latency
@@ -136,7 +143,7 @@ def replay(
         label=label,
     )
     if preview or given is None:
-        require_part(built, "Gateway")
+        require_entrance(built)
         summary = look(built, spec)
         if given is None and summary.scale is not None and spec.reward.kind == "bounded":
             spec = replace(spec, reward=replace(spec.reward, scale=summary.scale))
@@ -195,7 +202,7 @@ def run(built: Services, spec: ReplaySpec, *, detach: bool = False) -> Replay:
     Raises StartFailed if it failed, Unavailable before anything is queued if nobody would do it.
     """
     require_part(built, "Worker")
-    require_part(built, "Gateway")
+    require_entrance(built)
     started = built.replays.submit(spec, who=built.settings.user)
     if detach:
         return started

@@ -24,6 +24,10 @@ PART = "Prometheus"
 HINT = "Charts and rates come back when it does; deployments and history are not touched."
 REFUSED = (401, 403)
 REFUSED_HINT = "Check DECANT_PROMETHEUS_TOKEN, or DECANT_PROMETHEUS_USER and DECANT_PROMETHEUS_PASSWORD."
+UNNAMED_HINT = (
+    "Rates, charts and live rewards need DECANT_PROMETHEUS_URL: the Prometheus that scrapes Seldon's pods. Everything "
+    "else works without."
+)
 BUSY = (502, 503, 504)  # starting, replaying its log, overloaded, or a proxy in front of a dead one
 
 
@@ -48,6 +52,7 @@ class PrometheusDoor:
         self._timeout_s = timeout_s
         self._asking = threading.Lock()
         self._heard_at = self._silent_at = -math.inf
+        self._named = bool(base_url)
         self._shown = without_secrets(base_url.rstrip("/"))
         session = requests.Session()
         # A proxy from the environment must not swallow what never leaves the machine.
@@ -63,6 +68,8 @@ class PrometheusDoor:
 
     def probe(self) -> None:
         """Return when Prometheus answers queries, whatever was remembered of it."""
+        if not self._named:
+            raise Unavailable(PART, "no address is set", UNNAMED_HINT)
         try:
             self._client.custom_query("vector(1)", timeout=PROBE_TIMEOUT_S)
         except (requests.RequestException, PrometheusApiClientException, KeyError, TypeError) as error:

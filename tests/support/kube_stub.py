@@ -16,7 +16,7 @@ import yaml
 
 class Script:
     """What the stand-in answers. `watches` holds one list of events for each watch that will be opened, in order; the
-    last one stays open until the stand-in closes."""
+    last one stays open until the stand-in closes. `answers` holds single objects by path; other paths are lists."""
 
     def __init__(self, *, objects: list[dict[str, Any]], version: str = "10") -> None:
         self.objects, self.version = objects, version
@@ -24,6 +24,8 @@ class Script:
         self.lists = 0
         self.watched_from: list[str] = []
         self.refuse: tuple[int, dict[str, Any]] | None = None
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.port = 0
         self.closed = threading.Event()
 
 
@@ -38,6 +40,8 @@ def serving(script: Script, folder: Path) -> Iterator[Path]:
             query = {key: values[0] for key, values in parse_qs(urlparse(self.path).query).items()}
             if script.refuse is not None:
                 self._json(*script.refuse)
+            elif (path := urlparse(self.path).path) in script.answers:
+                self._json(200, script.answers[path])
             elif query.get("watch") == "true":
                 self._watch(query)
             else:
@@ -71,6 +75,7 @@ def serving(script: Script, folder: Path) -> Iterator[Path]:
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    script.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     config = {

@@ -54,6 +54,19 @@ def test_status_names_every_part_that_is_missing(decant: Invoke) -> None:
     assert answer["deployments"] == []
 
 
+def test_without_a_way_to_the_cluster_status_says_what_leads_there(
+    decant: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DECANT_ENGINE", "kubernetes")
+    monkeypatch.setenv("DECANT_KUBECONFIG", str(tmp_path / "none"))
+    result = decant("status")
+    assert result.exit_code == 5
+    assert isinstance(result.exception, SystemExit)
+    assert "kubeconfig" in result.stdout
+    parts = json.loads(decant("status", "--json").stdout)["parts"]
+    assert {part["part"] for part in parts if not part["ok"]} == {"MLflow", "Kubernetes", "Seldon Core", "Worker"}
+
+
 def test_status_for_people_says_how_to_start(decant: Invoke) -> None:
     result = decant("status")
     assert result.exit_code == 5

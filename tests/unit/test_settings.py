@@ -99,3 +99,30 @@ def test_reading_settings_makes_no_files(tmp_path: Path) -> None:
     settings.paths.create()
     assert settings.paths.log.is_dir()
     assert not settings.paths.envoy_admin.exists()
+
+
+def test_the_namespaces_of_a_cluster_are_a_list_with_the_first_as_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DECANT_NAMESPACES", "team-a, team-b,team-a")
+    assert load_settings().allowed_namespaces == ()
+    assert load_settings().default_namespace == "seldon"
+    monkeypatch.setenv("DECANT_ENGINE", "kubernetes")
+    assert load_settings().allowed_namespaces == ("team-a", "team-b")
+    assert load_settings().default_namespace == "team-a"
+    monkeypatch.delenv("DECANT_NAMESPACES")
+    assert (load_settings().allowed_namespaces, load_settings().default_namespace) == ((), "seldon")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("DECANT_NAMESPACES", "team-a,Team B", "DECANT_NAMESPACES.*Team B"),
+        ("DECANT_ENGINE", "docker", "DECANT_ENGINE"),
+        ("DECANT_INGRESS", "nginx", "DECANT_INGRESS"),
+    ],
+)
+def test_a_bad_word_about_the_cluster_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidInput, match=words):
+        load_settings()

@@ -157,7 +157,7 @@ class Cluster:
             raise Unavailable(
                 PART,
                 str(error),
-                "Name a kubeconfig with KUBECONFIG, or run Decant in the cluster.",
+                "Name a kubeconfig with DECANT_KUBECONFIG or KUBECONFIG, or run Decant in the cluster.",
             ) from error
         found.retries = urllib3.Retry(connect=1, read=0, status=0, redirect=0, other=0)
         return found

@@ -1,0 +1,44 @@
+"""Whether the cluster behind the engine answers, knows SeldonDeployments, and lets requests in."""
+
+from __future__ import annotations
+
+import httpx
+
+from services.deployments.kubernetes.cluster import Cluster
+from services.deployments.kubernetes.copies import missing_crd
+from services.deployments.kubernetes.failures import ApiRefused
+from services.deployments.kubernetes.seldon import GROUP, PLURAL, VERSION
+from services.errors import Unavailable, without_secrets
+
+TIMEOUT_S = 1.2
+
+
+def api_server(cluster: Cluster) -> str:
+    """Its version and address. Raises Unavailable, also for credentials that it does not accept."""
+    version = cluster.get("/version").get("gitVersion", "an unknown version")
+    return f"Kubernetes {version} at {cluster.address}"
+
+
+def seldon_core(cluster: Cluster) -> str:
+    """Raises Unavailable where the cluster does not know the kind SeldonDeployment."""
+    try:
+        kinds = cluster.get(f"/apis/{GROUP}/{VERSION}").get("resources") or []
+    except ApiRefused as refused:
+        if refused.status == 404:
+            raise missing_crd() from refused
+        raise
+    if PLURAL not in [kind.get("name") for kind in kinds]:
+        raise missing_crd()
+    return f"{GROUP}/{VERSION}"
+
+
+def ingress(url: str) -> str:
+    """Any answer is one: the ingress has no page of its own. Raises Unavailable."""
+    shown = without_secrets(url)
+    try:
+        httpx.head(url, timeout=TIMEOUT_S)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unavailable(
+            "The ingress", f"{shown}: {error}", "Is DECANT_INGRESS_URL right, and may this machine reach it?"
+        ) from error
+    return shown
