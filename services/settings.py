@@ -75,6 +75,10 @@ class Settings(BaseSettings):
 
     dashboard_port: Port = Field(8501, description="Port of the dashboard.")
     gateway_port: Port = Field(8003, description="Port of the gateway (Envoy): predictions and feedback.")
+    gateway_address: str = Field(
+        "127.0.0.1",
+        description="Address on which the gateway listens; `0.0.0.0` in a container. It asks nobody who they are.",
+    )
     gateway_stats_port: Port = Field(8004, description="Port where Prometheus reads the gateway's own counters.")
     mlflow_port: Port = Field(5000, description="Port of the local MLflow server.")
     prometheus_port: Port = Field(9090, description="Port of the local Prometheus.")

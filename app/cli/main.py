@@ -14,6 +14,7 @@ from app.cli.export import export
 from app.cli.group import DecantGroup
 from app.cli.jobs import cancel, jobs, resume
 from app.cli.monitor import monitor
+from app.cli.part import part
 from app.cli.predict import predict
 from app.cli.replay import replay
 from app.cli.runs import runs
@@ -69,5 +70,6 @@ for command in (
     jobs,
     cancel,
     resume,
+    part,
 ):
     cli.add_command(command)

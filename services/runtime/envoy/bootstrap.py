@@ -125,7 +125,7 @@ def _gateway(settings: Settings) -> dict[str, Any]:
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "generate_request_id": False,  # Seldon-Puid names a request
     }
-    return _listener("gateway", settings.gateway_port, manager)
+    return _listener("gateway", settings.gateway_address, settings.gateway_port, manager)
 
 
 def _nobody() -> dict[str, Any]:
@@ -164,13 +164,16 @@ def _stats(settings: Settings) -> dict[str, Any]:
             ],
         },
     }
-    return {**_listener("gateway_stats", settings.gateway_stats_port, manager), "ignore_global_conn_limit": True}
+    return {
+        **_listener("gateway_stats", "127.0.0.1", settings.gateway_stats_port, manager),
+        "ignore_global_conn_limit": True,
+    }
 
 
-def _listener(name: str, port: int, manager: dict[str, Any]) -> dict[str, Any]:
+def _listener(name: str, address: str, port: int, manager: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
-        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "address": {"socket_address": {"address": address, "port_value": port}},
         "per_connection_buffer_limit_bytes": _MIB,
         "filter_chains": [
             {
