@@ -69,7 +69,7 @@ def spec_to_json(spec: ReplaySpec) -> dict[str, Any]:
 
 def spec_from_json(stored: dict[str, Any]) -> ReplaySpec:
     """The spec of a stored replay, however old."""
-    values = {key: value for key, value in stored.items() if key != "digest"}
+    values = {key: value for key, value in stored.items() if key not in ("digest", "feedback")}
     values["mode"] = ReplayMode(values["mode"])
     values["reward"] = Reward.from_json(values["reward"])
     values["arms"] = tuple(values.get("arms", ()))

@@ -83,7 +83,7 @@ class ReplayJobs:
             raise InvalidInput(f"{dataset.name} has {dataset.rows} rows: none is left from row {spec.start} on.")
         if self._begin_test is not None and spec.mode is not ReplayMode.PINNED:
             self._begin_test(spec, who)  # before the first row, so that its rule is older than all it judges
-        stored = {**spec_to_json(spec), "digest": dataset.digest}
+        stored = {**spec_to_json(spec), "digest": dataset.digest, "feedback": spec.feedback}
         record = self._store.replays.add(spec.namespace, spec.deployment, stored, total, JobState.QUEUED.value, who)
         enqueue_replay(self._queue, record.id)
         return replay_of(record)

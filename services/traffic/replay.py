@@ -68,6 +68,11 @@ class ReplaySpec:
     label: str = ""
 
     @property
+    def feedback(self) -> bool:
+        """Whether its rewards go to the arms' counters; see `ReplayPlan.feedback`."""
+        return self.mode == ReplayMode.LIVE and self.reward.counted
+
+    @property
     def name(self) -> str:
         """What people call the dataset."""
         return self.label or self.dataset.rpartition("/")[2]
@@ -169,11 +174,11 @@ class ReplayPlan:
 
     @property
     def feedback(self) -> bool:
-        """Whether rewards are sent to the arms. Not in pairs: the counters are for traffic that the split divides.
+        """Whether rewards are sent to the arms: of rows that the split divides, which is what the counters are for.
 
-        Nor rewards that can be negative, which no counter takes.
+        Rewards that can be negative are not, since no counter takes them.
         """
-        return not self.arms and self.reward.counted
+        return self.routed and self.reward.counted
 
 
 @dataclass(frozen=True, slots=True)

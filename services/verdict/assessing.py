@@ -20,7 +20,6 @@ from services.verdict.ledger_side import (
     ArmSums,
     PairedSide,
     live_side,
-    one_arm_rewards,
     paired_side,
     through_split,
     together,
@@ -124,7 +123,9 @@ class Assessing:
     def _checks(
         self, seen: LiveIntervals | None, history: CounterHistory | None, strands: list[Strand], tails: list[str]
     ) -> tuple[Check, ...]:
-        counted = None if history is None else [self._counted(history, arm) for arm in self._arms]
+        counted, mixed = None, bool(history is not None and self._read.undivided)
+        if history is not None and not mixed:
+            counted = [self._counted(history, arm) for arm in self._arms]
         result = None if seen is None else srm(seen.routed_a, seen.routed_b, seen.share_b)
         # A reward that cannot be averaged is another question than whether there is enough of it.
         there = [s for s in strands if s.interval is not None or (tails and min(s.n_a, s.n_b) >= gates.REWARDS)]
@@ -136,19 +137,18 @@ class Assessing:
             missing += [f"{SOURCES[s]}: nothing yet" for s in Source if self._rule.decided_by(s) and s not in begun]
         booked = [through_split(self._read.blocks, arm) for arm in self._arms]
         return (
-            checks.attribution([checks.Booked(s.n, s.total) for s in booked], counted),
+            checks.attribution([checks.Booked(s.n, s.total) for s in booked], counted, mixed=mixed),
             checks.split(result, seen.changes if seen is not None else 0),
             checks.enough(passed, missing, decides=decides),
             checks.reward(self._rule.reward, tails, sum(s.n for s in strands)),
-            self._completeness(history, counted),
+            checks.feedback(None, None, mixed=True) if mixed else self._completeness(history, counted),
             self._environment(),
         )
 
     def _counted(self, history: CounterHistory, arm: str) -> checks.Booked:
-        """What an arm's counters hold of traffic through the split."""
-        own = one_arm_rewards(self._read.blocks, arm)
+        """What an arm's counters hold."""
         n, total = history.of(history.feedback, arm).sum(), history.of(history.rewards, arm).sum()
-        return checks.Booked(max(0, round(n) - own.n), max(0.0, float(total) - own.total))
+        return checks.Booked(round(n), float(total))
 
     def _completeness(self, history: CounterHistory | None, counted: list[checks.Booked] | None) -> Check:
         """Over the whole time, not over the usable intervals: a reward may fall into the one after its request."""

@@ -40,14 +40,22 @@ class Surroundings:
     columns: tuple[tuple[str, str], ...] | None
 
 
-def attribution(sent: Sequence[Booked], counted: Sequence[Booked] | None) -> Check:
+MIXED = "A replay to one arm that is older than this version of Decant has put its rewards into the counters too"
+MIXED_ADVICE = "Start a new test to have it checked: replays to one arm send no feedback any more."
+
+
+def attribution(sent: Sequence[Booked], counted: Sequence[Booked] | None, *, mixed: bool = False) -> Check:
     """Whether each reward is booked at the arm that earned it; both sequences hold A and B.
 
     Args:
         sent: rewards in the ledger that went through the split, booked by request id.
         counted: what the arms' own counters say; None when they cannot be read.
+        mixed: whether the counters hold rewards of rows that an old replay sent past the split.
     """
     key, title = "attribution", "Rewards at the right arm"
+    if mixed:
+        words = f"{MIXED}, so that ledger and counters cannot be compared."
+        return Check(key, title, Light.GREY, words, MIXED_ADVICE)
     total = sum(b.n for b in sent)
     if counted is None:
         words = "The arms' counters cannot be read now; the ledger books every reward by the request that earned it."
@@ -128,14 +136,17 @@ def reward(used: Reward, tails: Sequence[str], rewards: int) -> Check:
     return Check(key, title, Light.GREEN, f"No single request dominates: {count(rewards)} rewards of “{used.label}”.")
 
 
-def feedback(gap: Difference | None, rates: tuple[float, float] | None) -> Check:
+def feedback(gap: Difference | None, rates: tuple[float, float] | None, *, mixed: bool = False) -> Check:
     """Whether rewards come back as often for both arms: those that are missing may be the bad ones.
 
     Args:
         gap: B's share of requests with feedback minus A's, with its interval; None below the gates.
         rates: the two shares.
+        mixed: as in `attribution`.
     """
     key, title = "feedback", "Feedback complete"
+    if mixed:
+        return Check(key, title, Light.GREY, f"{MIXED}, which would hide what is missing.", MIXED_ADVICE)
     if gap is None or rates is None:
         return Check(key, title, Light.GREY, "Too few requests through the split to compare.")
     words = f"Rewards came back for {percent(rates[0])} of A's requests and {percent(rates[1])} of B's"

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from services.domain import LATENCY_EDGES_MS, PINNED
+from services.domain import LATENCY_EDGES_MS
 from services.evidence.blocks import Block, PairBlock
 from services.evidence.replay_table import ReplayRecord
 from services.operations import read_split
 from services.stats.sums import Sums
 from services.traffic.replay import ReplayMode
+from services.traffic.rewards import Reward
 from services.verdict.rule import Rule
 
 _NONE = Sums()
@@ -203,14 +204,19 @@ def through_split(blocks: Iterable[Block], predictor: str) -> Sums:
     return Sums.merge(b.reward for b in blocks if b.predictor == predictor and read_split(b.segment) is not None)
 
 
-def one_arm_rewards(blocks: Iterable[Block], predictor: str) -> Sums:
-    """Rewards that an arm earned from rows that were all meant for it: in its counters, but of no split."""
-    return Sums.merge(b.reward for b in blocks if b.predictor == predictor and _one_arm_replay(b))
+def fed_past_split(record: ReplayRecord) -> bool:
+    """Whether a replay to one arm sent its rewards to that arm's counter, as all did before it was kept for the split.
+
+    Those of today say in their record that they send none.
+    """
+    if _mode(record) is not ReplayMode.PINNED or "feedback" in record.spec or "reward" not in record.spec:
+        return False
+    return Reward.from_json(record.spec["reward"]).counted
 
 
-def one_arm_times(blocks: Iterable[Block]) -> list[tuple[float, float]]:
-    """(from, to) unix times in which rows went to one arm, oldest first, overlaps joined."""
-    spans = sorted((b.first_at.timestamp(), b.last_at.timestamp()) for b in blocks if _one_arm_replay(b))
+def times_of(blocks: Iterable[Block]) -> list[tuple[float, float]]:
+    """(from, to) unix times of the rows in these blocks, oldest first, overlaps joined."""
+    spans = sorted((b.first_at.timestamp(), b.last_at.timestamp()) for b in blocks)
     joined: list[tuple[float, float]] = []
     for begin, end in spans:
         if joined and begin <= joined[-1][1] + JOIN_S:
@@ -218,11 +224,6 @@ def one_arm_times(blocks: Iterable[Block]) -> list[tuple[float, float]]:
         else:
             joined.append((begin, end))
     return joined
-
-
-def _one_arm_replay(block: Block) -> bool:
-    """Single requests to an arm past the split are no replay: their rewards reach no counter."""
-    return block.replay is not None and block.segment.startswith(PINNED)
 
 
 def _feeds_both(segment: str, rule: Rule) -> bool:

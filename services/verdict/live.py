@@ -1,8 +1,8 @@
 """From counters and the history of splits to intervals that a comparison of live traffic may use. Pure.
 
 An interval is used only if one split was in force in all of it: those around a change are left out, with two scrapes
-of room because feedback follows its prediction and a scrape sees both late. So are those in which Decant itself sent
-everything to one arm, whose feedback no split has divided.
+of room because feedback follows its prediction and a scrape sees both late. So are those that hold feedback which no
+split has divided, of replays from before Decant kept it out of the counters.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def live_intervals(
     Args:
         splits: (unix time since when, split), oldest first; the first holds from the beginning.
         guard_s: room to leave on both sides of a change, seconds.
-        blind: (from, to) unix times in which traffic did not go through the split.
+        blind: (from, to) unix times in which the counters took feedback that no split divided.
     """
     starts, ends = history.since, history.edges[1:]
     moves = np.array([at for at, _ in splits[1:]])

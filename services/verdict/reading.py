@@ -31,7 +31,7 @@ from services.tracking.row_split import RowSplit
 from services.tracking.runs import RunCatalogue
 from services.traffic.rewards import Reward
 from services.verdict import checks
-from services.verdict.ledger_side import ArmSums, LiveSide, PairedSide, one_arm_times
+from services.verdict.ledger_side import ArmSums, LiveSide, PairedSide, fed_past_split, times_of
 from services.verdict.live import GUARD_SCRAPES, LiveIntervals, live_intervals, split_history
 from services.verdict.memory import Memory
 from services.verdict.model import Disagreement
@@ -144,6 +144,12 @@ class Reading:
 
     # -- the counters ----------------------------------------------------------------------------------------------
 
+    @cached_property
+    def undivided(self) -> list[Block]:
+        """Rows whose rewards are in the counters, though they were sent to an arm past the split: of old replays."""
+        fed = {record.id for record in self._every_replay if fed_past_split(record)}
+        return [block for block in self.blocks if block.replay in fed]
+
     def history(self, side: LiveSide) -> tuple[CounterHistory | None, str]:
         """The counters of the test's time, or why they cannot speak for it."""
         if not self._rule.reward.counted:
@@ -169,7 +175,7 @@ class Reading:
             except DecantError:
                 known = []
         rule, guard_s = self._rule, GUARD_SCRAPES * self._sources.settings.scrape_interval_s
-        blind = one_arm_times(self.blocks)
+        blind = times_of(self.undivided)
         return live_intervals(history, split_history(known, now), rule.champion, rule.challenger, guard_s, blind)
 
     # -- the models ------------------------------------------------------------------------------------------------

@@ -105,6 +105,8 @@ def test_a_pinned_replay_reaches_one_arm(stub: SeldonStub) -> None:
     assert [(arm.predictor, arm.sent, arm.mean_reward) for arm in end.arms] == [("b", 50, 0.5)]
     assert {arm for _, arm in stub.predictions} == {"b"}
     assert {outcome.segment for outcome in ledger.outcomes.values()} == {"pinned:b"}
+    assert stub.feedback == [], "the counters are for traffic that the split divides"
+    assert {(o.status, o.routed, o.reward) for o in ledger.outcomes.values()} == {(OutcomeStatus.OK, False, 0.5)}
 
 
 @pytest.mark.parametrize("kind", ["503", "502", "504", "408", "reset"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import mlflow.pyfunc
@@ -16,6 +17,7 @@ from services.traffic.replay import ReplayMode, ReplaySpec
 from services.traffic.rewards import Reward, RewardKind
 from services.verdict.model import Assessment, Light
 from tests.support import ab_test
+from tests.support.counters import feedback_of
 from tests.support.system import System
 from tests.support.waiting import wait_until
 from tests.support.wine import TARGET, wine_frame
@@ -32,7 +34,8 @@ def replay(
     system: System, mode: ReplayMode, rows: int, rate: float | None = None, dataset: str = "wine-quality"
 ) -> int:
     """Run a replay to its end; returns its number."""
-    spec = ReplaySpec(ab_test.NAMESPACE, NAME, dataset, TARGET, BOUNDED, mode=mode, rows=rows, rate=rate)
+    arm = "b" if mode is ReplayMode.PINNED else None
+    spec = ReplaySpec(ab_test.NAMESPACE, NAME, dataset, TARGET, BOUNDED, mode=mode, rows=rows, rate=rate, predictor=arm)
     number = system.services.replays.submit(spec, who="tester").id
 
     def done() -> bool:
@@ -90,6 +93,8 @@ def test_from_replays_to_a_verdict(system: System, wine_models: tuple[Path, Path
     assert found.paired is not None and found.paired.n == PAIRS, "and live traffic is no pair"
     assert found.decidable
 
+    one_arm(system, tmp_path)
+
     note = ChangeNote("tester", "half and half")
     system.services.operations.set_traffic(ab_test.NAMESPACE, NAME, Split.of({"a": 50, "b": 50}), note=note)
     # Slow enough to outlast the time around a change of split, in which nothing counts.
@@ -101,3 +106,25 @@ def test_from_replays_to_a_verdict(system: System, wine_models: tuple[Path, Path
     assert found.live is not None and found.live.adjusted_for == 1
     assert light(found, "split") is Light.GREEN, "both splits were kept, though the total fits neither"
     assert [mark.why for mark in found.marks] == ["half and half"]
+
+
+def one_arm(system: System, folder: Path) -> None:
+    """Rows to one arm, half of whose truths come late: the ledger has them, and no counter has moved."""
+    frame = wine_frame().iloc[2000:2100].astype({TARGET: float})
+    truths = frame[TARGET].tolist()
+    frame.loc[frame.index[50:], TARGET] = np.nan
+    path = folder / "one-arm.csv"
+    frame.to_csv(path, index=False)
+    before = {arm: feedback_of(system, NAME, arm) for arm in "ab"}
+    number = replay(system, ReplayMode.PINNED, len(frame), dataset=str(path))
+    late = folder / "late.csv"
+    late.write_text("puid,truth\n" + "".join(f"r{number}-0-{row},{truths[row]}\n" for row in range(50, 100)))
+    done = system.run("truth", str(late), "--json")
+    report = json.loads(done.stdout)
+    assert (report["attached"], report["fed"], report["unfed"]) == (50, 0, 0), done.stderr
+    assert {arm: feedback_of(system, NAME, arm) for arm in "ab"} == before
+    blocks = system.services.store.ledger.blocks(ab_test.NAMESPACE, NAME)
+    assert sum(block.reward.n for block in blocks if block.replay == number) == 100
+    found = assess(system)
+    assert light(found, "attribution") is Light.GREEN and light(found, "feedback") is Light.GREEN
+    assert found.live is not None and found.live.n == LIVE_ROWS

@@ -1,0 +1,37 @@
+"""Counters with growth of one's choice, for assessments that need no Prometheus. Everything above them is real."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+
+from services.errors import Unavailable
+from services.metrics.history import CounterHistory
+from services.metrics.prometheus import MetricsReader
+from services.stats.sums import Sums
+from tests.support.waiting import free_port
+
+
+class CounterSource(MetricsReader):
+    """Answers `history` with the rewards it was given, spread evenly over the time asked for; refuses while `down`."""
+
+    def __init__(self) -> None:
+        super().__init__(f"http://127.0.0.1:{free_port()}", 1, timeout_s=1)
+        self.rewards: dict[str, Sums] = {}
+        self.intervals = 60
+        self.down = False
+
+    def count(self, predictor: str, rewards: Sums) -> None:
+        """An arm's counter grows by these."""
+        self.rewards[predictor] = self.rewards.get(predictor, Sums()).plus(rewards)
+
+    def history(self, namespace: str, deployment: str, start: datetime, end: datetime) -> CounterHistory:
+        if self.down:
+            raise Unavailable("Prometheus", "nothing listens there")
+        edges = np.linspace(start.timestamp(), end.timestamp(), self.intervals + 1)
+        one, chance = np.ones(self.intervals), np.random.default_rng(3)
+        noise = {arm: one + 0.05 * chance.standard_normal(self.intervals) for arm in self.rewards}
+        feedback = {arm: s.n / self.intervals * one for arm, s in self.rewards.items()}
+        earned = {arm: s.total * noise[arm] / noise[arm].sum() for arm, s in self.rewards.items()}
+        return CounterHistory(edges, edges[:-1], feedback, earned, feedback, 1, "counters of a test")
