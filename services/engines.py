@@ -23,12 +23,14 @@ class ChosenEngine:
 
     Attributes:
         checks: the parts that it consists of, each with a check as in services.health.
+        remote: whether those parts run elsewhere, so that starting and stopping Decant leaves them alone.
         entrance: the one of them through which predictions go; "" where nobody can check it.
         close: ends what it keeps open, such as watches.
     """
 
     engine: Engine
     checks: Mapping[str, Callable[[], str]]
+    remote: bool
     entrance: str
     close: Callable[[], None]
 
@@ -40,7 +42,7 @@ def choose_engine(settings: Settings) -> ChosenEngine:
 
 def _local(settings: Settings) -> ChosenEngine:
     checks = {"Gateway": lambda: _gateway(settings), "Controller": lambda: beating(settings, "controller")}
-    return ChosenEngine(LocalEngine(settings), checks, entrance="Gateway", close=lambda: None)
+    return ChosenEngine(LocalEngine(settings), checks, remote=False, entrance="Gateway", close=lambda: None)
 
 
 def _kubernetes(settings: Settings) -> ChosenEngine:
@@ -66,7 +68,8 @@ def _kubernetes(settings: Settings) -> ChosenEngine:
     }
     if settings.ingress_url:
         checks["Ingress"] = lambda: health.ingress(settings.ingress_url)
-    return ChosenEngine(engine, checks, "Ingress" if settings.ingress_url else "", engine.close)
+    entrance = "Ingress" if settings.ingress_url else ""
+    return ChosenEngine(engine, checks, remote=True, entrance=entrance, close=engine.close)
 
 
 def _gateway(settings: Settings) -> str:

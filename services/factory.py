@@ -52,6 +52,8 @@ class Services:
     health: HealthChecks
     entrance: str
     """The part of `health` through which predictions go; "" where nobody can check it."""
+    elsewhere: frozenset[str]
+    """The parts of `health` that run in a cluster: `up` neither starts them nor waits for them."""
     close: Callable[[], None]
     """Ends what the engine keeps open; the services are of no use afterwards."""
 
@@ -96,6 +98,7 @@ def build_services(settings: Settings) -> Services:
             }
         ),
         entrance=chosen.entrance,
+        elsewhere=frozenset(chosen.checks if chosen.remote else ()),
         close=chosen.close,
     )
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.deployments import compose, wait_until_settled
-from app.cli.options import DEFAULT_NAMESPACE, note, services
+from app.cli.options import note, services
 from app.cli.output import put_table, say
 from app.cli.replay import put_arms, run, say_failures
 from app.cli.train import start, watch
 from app.cli.verdict import put_verdict
 from app.format import percent
-from services.errors import NotFound
+from services.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from services.domain import Deployment
@@ -44,9 +44,11 @@ def demo(rows: int, retrain: bool) -> None:
     Example: python -m app demo --rows 2000
     """
     built = services()
+    _check_entrance(built)
+    namespace = built.settings.default_namespace
     say("1. Two ElasticNet models of the wine data, trained with MLflow")
     references = {arm: _model(built, values, retrain) for arm, values in MODELS.items()}
-    say(f"2. {NAME} in namespace {DEFAULT_NAMESPACE}, traffic {SPLIT}")
+    say(f"2. {NAME} in namespace {namespace}, traffic {SPLIT}")
     _deploy(built, references)
     _begin_test(built)
     say(f"3. {rows:,} rows of wine sent through the split, each with the bounded reward 1/(1+e²)")
@@ -58,10 +60,20 @@ def demo(rows: int, retrain: bool) -> None:
     say("4. Every row of wine sent to both models, and what the evidence says")
     pairs = _replay_pairs(built)
     click.echo()
-    put_verdict(built.verdicts.assess(DEFAULT_NAMESPACE, NAME))
+    put_verdict(built.verdicts.assess(namespace, NAME))
     _put_addresses(built)
     say_failures(done)
     say_failures(pairs)
+
+
+def _check_entrance(built: Services) -> None:
+    """Raises InvalidInput where a cluster serves the models and nobody has said how requests get in: better now than
+    after the training."""
+    if not built.settings.runs_locally and not built.settings.ingress_url:
+        raise InvalidInput(
+            "The demonstration sends its rows through the cluster's ingress, and no address is set.",
+            "Set DECANT_INGRESS_URL, or unset DECANT_ENGINE to see it all on this machine.",
+        )
 
 
 def _model(built: Services, values: dict[str, str], retrain: bool) -> str:
@@ -83,7 +95,7 @@ def _model(built: Services, values: dict[str, str], retrain: bool) -> str:
 
 
 def _deploy(built: Services, references: dict[str, str]) -> None:
-    key = (DEFAULT_NAMESPACE, NAME)
+    key = (built.settings.default_namespace, NAME)
     wanted = compose(built, key, dict(references), None, SPLIT, 1)
     present = _present(built)
     if present is None or present.predictors != wanted.predictors:
@@ -98,7 +110,7 @@ def _deploy(built: Services, references: dict[str, str]) -> None:
 
 def _present(built: Services) -> Deployment | None:
     try:
-        return built.engine.get(DEFAULT_NAMESPACE, NAME).deployment
+        return built.engine.get(built.settings.default_namespace, NAME).deployment
     except NotFound:
         return None
 
@@ -109,27 +121,28 @@ def _contents(deployment: Deployment) -> str:
 
 def _begin_test(built: Services) -> None:
     """The rule before the first row: of the two replays that follow, the one to both arms decides."""
-    spec = _spec()
+    spec = _spec(built)
     words = note(built, "make demo: is the second model better?")
     built.verdicts.begin_with(spec.namespace, spec.deployment, spec.reward, note=words, arms=tuple(MODELS))
 
 
 def _replay(built: Services, rows: int) -> Replay:
-    return run(built, replace(_spec(), rows=rows, rate=ROWS_PER_S))
+    return run(built, replace(_spec(built), rows=rows, rate=ROWS_PER_S))
 
 
 def _replay_pairs(built: Services) -> Replay:
     from services.traffic.replay import ReplayMode
 
-    return run(built, replace(_spec(), mode=ReplayMode.PAIRED, arms=tuple(MODELS)))
+    return run(built, replace(_spec(built), mode=ReplayMode.PAIRED, arms=tuple(MODELS)))
 
 
-def _spec() -> ReplaySpec:
+def _spec(built: Services) -> ReplaySpec:
     from services.traffic.replay import ReplaySpec
     from services.traffic.rewards import Reward, RewardKind
 
     reward = Reward(RewardKind.BOUNDED)
-    return ReplaySpec(DEFAULT_NAMESPACE, NAME, dataset="wine-quality", target="quality", reward=reward)
+    namespace = built.settings.default_namespace
+    return ReplaySpec(namespace, NAME, dataset="wine-quality", target="quality", reward=reward)
 
 
 def _put_split(done: Replay) -> None:
@@ -151,7 +164,8 @@ def _range(band: ShareBand) -> str:
 
 
 def _put_addresses(built: Services) -> None:
-    base, query = built.settings.dashboard_url, f"?deployment={DEFAULT_NAMESPACE}/{NAME}"
+    namespace = built.settings.default_namespace
+    base, query = built.settings.dashboard_url, f"?deployment={namespace}/{NAME}"
     click.echo()
     put_table(
         ("open", ""),
@@ -164,7 +178,7 @@ def _put_addresses(built: Services) -> None:
             (f"{base}/verdict{query}", "which one to ship, and why"),
         ],
     )
-    url = built.engine.endpoint(DEFAULT_NAMESPACE, NAME).url
+    url = built.engine.endpoint(namespace, NAME).url
     click.echo()
     click.echo("Or ask for a prediction:")
     click.echo("  curl -X POST -H 'Content-Type: application/json' \\")

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-DEFAULT_NAMESPACE = "seldon"
-
 namespace_option = click.option(
-    "-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of the deployment."
+    "-n",
+    "--namespace",
+    default=lambda: settings().default_namespace,
+    show_default="seldon, or the first of DECANT_NAMESPACES",
+    help="Namespace of the deployment.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 why_option = click.option("--why", default="", help="Why; kept in the history.")

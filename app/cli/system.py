@@ -1,4 +1,4 @@
-"""up, down, status: the local engine as a whole."""
+"""up, down, status: an installation as a whole."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ LOG_TAIL = 15
 def up(background: bool) -> None:
     """Start everything and print the address to open; Ctrl-C stops it.
 
+    With DECANT_ENGINE=kubernetes that is the dashboard, the worker and, without a tracking URI, MLflow; the models are
+    served by the cluster.
+
     \b
     Example: python -m app up
     """
@@ -39,6 +42,10 @@ def up(background: bool) -> None:
     chosen = settings()
     for name, nearest in unknown_variables().items():
         say(f"Careful: {name} sets nothing.{f' Is {nearest} meant?' if nearest else ' See docs/settings.md.'}")
+    if not chosen.runs_locally:
+        say("Models are served by Kubernetes: no gateway, controller or model server is started here.")
+        if not chosen.prometheus_address:
+            say("No DECANT_PROMETHEUS_URL: the pages work, without rates and live rewards.")
     open_database(chosen.store_url).dispose()  # a store that cannot be used is told before anything starts
     if background:
         start_in_background(chosen)
@@ -48,14 +55,16 @@ def up(background: bool) -> None:
 
 @click.command()
 def down() -> None:
-    """Stop everything that `up` started. The state stays: `up` brings it all back.
+    """Stop everything that `up` started. The state stays: `up` brings it all back. What a cluster serves goes on.
 
     \b
     Example: python -m app down
     """
     from services.runtime import launcher
 
-    say("Decant has stopped." if launcher.down(settings()) else "Decant is not running.")
+    chosen = settings()
+    said = "Decant has stopped." if launcher.down(chosen) else "Decant is not running."
+    say(said if chosen.runs_locally else f"{said} The cluster's deployments go on serving.")
 
 
 @click.command()
@@ -107,7 +116,7 @@ def _put_deployments(rows: list[dict[str, object]], problem: str) -> None:
     if problem:
         click.echo(problem)
     elif not rows:
-        click.echo("No deployments yet: `make demo`, or `python -m app deploy --help`.")
+        click.echo("No deployments yet: `python -m app deploy --help`, or `make demo`.")
     else:
         columns = ("namespace", "name", "settled", "requested", "in_force")
         put_table(
@@ -159,7 +168,7 @@ def _wait_until_ready(chosen: Settings, process: subprocess.Popen[bytes] | None)
         if process is not None and (code := process.poll()) is not None:
             raise StartFailed("Decant", f"it ended with exit code {code}", _log_tail(chosen))
         try:
-            missing = [part.part for part in built.health.all() if not part.ok]
+            missing = [p.part for p in built.health.all() if not p.ok and p.part not in built.elsewhere]
         except DecantError as error:  # a part may fail in its own way while it comes up
             missing = [str(error)]
         if not missing and page_answers(chosen):

@@ -9,11 +9,12 @@ import streamlit as st
 
 from app import state
 from app.guard import escape
+from app.wiring import services
 from services.domain import DeploymentStatus, check_name
 from services.errors import InvalidName
 
 NEW = "New deployment"
-DEFAULT_NAMESPACE, DEFAULT_NAME = "seldon", "mlflow-deployment"
+DEFAULT_NAME = "mlflow-deployment"
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ def _name_new(taken: dict[str, DeploymentStatus], wanted: str) -> Target:
     namespace_wanted, _, name_wanted = wanted.partition("/")
     with st.container(width=560):
         left, right = st.columns([2, 3])
-        namespace = left.text_input(
-            "Namespace", namespace_wanted or DEFAULT_NAMESPACE, key="new-namespace", live=True
-        ).strip()
-        suggestion = name_wanted or ("" if f"{DEFAULT_NAMESPACE}/{DEFAULT_NAME}" in taken else DEFAULT_NAME)
+        with left:
+            namespace = _choose_namespace(namespace_wanted)
+        default = services().settings.default_namespace
+        suggestion = name_wanted or ("" if f"{default}/{DEFAULT_NAME}" in taken else DEFAULT_NAME)
         name = right.text_input(
             "Name", suggestion, key="new-name", live=True, placeholder="lower-case letters, digits and hyphens"
         ).strip()
@@ -69,6 +70,16 @@ def _name_new(taken: dict[str, DeploymentStatus], wanted: str) -> Target:
         if problem:
             st.caption(f":red[{escape(problem)}]")
     return Target(namespace, name, None, problem)
+
+
+def _choose_namespace(wanted: str) -> str:
+    """One of those that may be used, or any where the settings name none."""
+    settings = services().settings
+    allowed = settings.allowed_namespaces
+    if not allowed:
+        return st.text_input("Namespace", wanted or settings.default_namespace, key="new-namespace", live=True).strip()
+    start = allowed.index(wanted) if wanted in allowed else 0
+    return st.selectbox("Namespace", allowed, index=start, key="new-namespace")
 
 
 def name_problem(namespace: str, name: str, taken: Sequence[str] | dict[str, DeploymentStatus]) -> str:

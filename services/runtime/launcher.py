@@ -1,4 +1,5 @@
-"""Starting and stopping the whole local engine: `up`, `down`, `status`.
+"""Starting and stopping a whole installation: `up`, `down`, `status`. With Kubernetes it is the pages and their helpers
+alone: what serves models is the cluster's.
 
 `up` stays in the foreground as the parent of supervisord and starts it again should it be killed. One state folder
 is used by one `up` at a time; a file lock, which the kernel drops when its holder dies, sees to that.
@@ -115,8 +116,9 @@ def _serve(settings: Settings, on_progress: Progress) -> int:
     binary = find_or_fetch(settings, on_progress) if settings.runs_prometheus else None
     fixed = parts(settings, binary)
     check_ports(settings, fixed)
-    prometheus.prepare(settings)
-    EnvoyFiles(settings).prepare()
+    if settings.runs_locally:
+        prometheus.prepare(settings)
+        EnvoyFiles(settings).prepare()
     conf_folder(settings.paths).mkdir(parents=True, exist_ok=True)
     config_file = settings.paths.supervisor / "supervisord.conf"
     write_atomically(config_file, supervisord_config([p.program for p in fixed], settings.paths))

@@ -1,4 +1,7 @@
-"""The fixed parts of the local engine: how each is started and how one sees that it answers."""
+"""The fixed parts of an installation: how each is started and how one sees that it answers.
+
+What serves models (gateway, controller) is among them only where this machine does; a cluster brings its own.
+"""
 
 from __future__ import annotations
 
@@ -33,22 +36,7 @@ class Part:
 
 def parts(settings: Settings, prometheus_binary: Path | None) -> list[Part]:
     """Every fixed part of this installation, in the order in which they start."""
-    found = [
-        Part(
-            "gateway",
-            Program(name="envoy", command=envoy_command(settings), priority=100),
-            EnvoyAdmin(admin_socket(settings)).ready,
-            settings.gateway_port,
-            "DECANT_GATEWAY_PORT",
-        ),
-        Part(
-            "controller",
-            Program(
-                name="controller", command=[sys.executable, "-m", "services.deployments.local_controller"], priority=150
-            ),
-            lambda: _beats(settings, "controller"),
-        ),
-    ]
+    found = _serving(settings) if settings.runs_locally else []
     if settings.runs_mlflow:
         found.append(_mlflow(settings))
     if settings.runs_prometheus and prometheus_binary is not None:
@@ -70,6 +58,25 @@ def parts(settings: Settings, prometheus_binary: Path | None) -> list[Part]:
     )
     found.append(_dashboard(settings))
     return found
+
+
+def _serving(settings: Settings) -> list[Part]:
+    return [
+        Part(
+            "gateway",
+            Program(name="envoy", command=envoy_command(settings), priority=100),
+            EnvoyAdmin(admin_socket(settings)).ready,
+            settings.gateway_port,
+            "DECANT_GATEWAY_PORT",
+        ),
+        Part(
+            "controller",
+            Program(
+                name="controller", command=[sys.executable, "-m", "services.deployments.local_controller"], priority=150
+            ),
+            lambda: _beats(settings, "controller"),
+        ),
+    ]
 
 
 def _mlflow(settings: Settings) -> Part:

@@ -15,7 +15,8 @@ from services.settings import Settings
 def check_ports(settings: Settings, parts: Iterable[Part]) -> None:
     """Raises PortTaken for the first port that somebody else listens on."""
     needed = [(part.port, part.label, part.setting) for part in parts if part.port is not None]
-    needed.append((settings.gateway_stats_port, "gateway's statistics", "DECANT_GATEWAY_STATS_PORT"))
+    if settings.runs_locally:
+        needed.append((settings.gateway_stats_port, "gateway's statistics", "DECANT_GATEWAY_STATS_PORT"))
     for port, label, setting in needed:
         if not can_bind(port):
             raise PortTaken(port, label, setting, _owner(port))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,18 @@ def serving(script: Script, folder: Path) -> Iterator[Path]:
                 self._json(*script.refuse)
             elif (path := urlparse(self.path).path) in script.answers:
                 self._json(200, script.answers[path])
+            elif "/seldondeployments/" in path:
+                self._item(path.rsplit("/", 1)[-1])
             elif query.get("watch") == "true":
                 self._watch(query)
             else:
                 script.lists += 1
                 self._json(200, {"metadata": {"resourceVersion": script.version}, "items": script.objects})
+
+        def _item(self, name: str) -> None:
+            found = [o for o in script.objects if o["metadata"]["name"] == name]
+            missing = {"kind": "Status", "reason": "NotFound", "message": f'seldondeployments "{name}" not found'}
+            self._json(200, found[0]) if found else self._json(404, missing)
 
         def _watch(self, query: dict[str, str]) -> None:
             script.watched_from.append(query["resourceVersion"])
@@ -61,7 +68,8 @@ def serving(script: Script, folder: Path) -> Iterator[Path]:
                 self.wfile.flush()
             if last:
                 script.closed.wait(60)
-            self.wfile.write(b"0\r\n\r\n")
+            with suppress(ConnectionError):  # whoever watched has ended meanwhile
+                self.wfile.write(b"0\r\n\r\n")
 
         def _json(self, status: int, body: dict[str, Any]) -> None:
             content = json.dumps(body).encode()

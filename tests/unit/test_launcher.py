@@ -10,6 +10,7 @@ import pytest
 
 from services.errors import AlreadyRunning
 from services.runtime import launcher
+from services.runtime.parts import parts
 from services.settings import Settings
 
 
@@ -43,3 +44,12 @@ def test_a_look_at_who_runs_keeps_no_start_away(settings: Settings) -> None:
     finally:
         over.set()
         watcher.join()
+
+
+def test_in_front_of_a_cluster_only_pages_and_helpers_are_started(tmp_path: Path) -> None:
+    local = [part.label for part in parts(Settings(state_dir=tmp_path, mlflow_tracking_uri=""), Path("prometheus"))]
+    assert local == ["gateway", "controller", "MLflow server", "Prometheus", "worker", "dashboard"]
+    cluster = Settings(state_dir=tmp_path, engine="kubernetes", mlflow_tracking_uri="")
+    assert [part.label for part in parts(cluster, None)] == ["MLflow server", "worker", "dashboard"]
+    shared = Settings(state_dir=tmp_path, engine="kubernetes", mlflow_tracking_uri="http://mlflow.example")
+    assert [part.label for part in parts(shared, None)] == ["worker", "dashboard"]
