@@ -19,9 +19,10 @@ from app.wiring import services
 from services.errors import DecantError, Unavailable
 
 if TYPE_CHECKING:
-    from services.domain import Change, DeploymentStatus, Event
+    from services.domain import Change, Deployment, DeploymentStatus, Event
     from services.factory import Services
     from services.health import PartHealth
+    from services.metrics.symptoms import Symptom
     from services.tracking.datasets import LoggedDataset
     from services.tracking.models import ModelRef
     from services.tracking.runs import Experiment, RegisteredVersion, Run, RunPage
@@ -128,6 +129,12 @@ def history(backend: Services, namespace: str, name: str) -> Sequence[Change]:
 @remembered(1)
 def router_counts(backend: Services, namespace: str, name: str, since: datetime) -> dict[str, int]:
     return backend.metrics.router_counts(namespace, name, since)
+
+
+@remembered(30)
+def symptoms(backend: Services, deployment: Deployment) -> Sequence[Symptom]:
+    """What is wrong with the metrics of a deployment."""
+    return tuple(backend.metrics.examine(deployment))
 
 
 # -- MLflow ------------------------------------------------------------------------------------------------------------

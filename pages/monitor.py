@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import state
+from app import reads, state
 from app.components.live import View, draw_live
 from app.components.picker import pick_deployment, pick_window
 from app.guard import boundary, guarded
@@ -47,6 +47,7 @@ view = View(
     window=window,
     quantiles=tuple(LABELS[label] for label in LABELS if label in (shown or ["p50"])),
     zone=state.zone(),
+    symptoms=lambda arms: reads.symptoms.of(built, arms),
 )
 
 

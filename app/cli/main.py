@@ -13,7 +13,7 @@ from app.cli.deployments import deploy
 from app.cli.export import export
 from app.cli.group import DecantGroup
 from app.cli.jobs import cancel, jobs, resume
-from app.cli.monitor import monitor
+from app.cli.monitor import check_metrics, monitor
 from app.cli.part import part
 from app.cli.predict import predict
 from app.cli.replay import replay
@@ -53,6 +53,7 @@ for command in (
     replay,
     truth,
     monitor,
+    check_metrics,
     test,
     verdict,
     report,

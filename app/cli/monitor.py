@@ -9,6 +9,7 @@ import click
 
 from app.cli.options import deployment_key, json_option, namespace_option, services
 from app.cli.output import plain, put_json, put_table
+from app.cli.verdict import DISTRUST
 from app.format import latency, number, percent, rate
 from services.errors import InvalidInput
 
@@ -55,6 +56,33 @@ def monitor(name: str, namespace: str, window: str, as_json: bool) -> None:
         ],
         right=range(1, 7),
     )
+
+
+@click.command("check-metrics")
+@click.argument("name")
+@namespace_option
+@json_option
+def check_metrics(name: str, namespace: str, as_json: bool) -> None:
+    """Say what is wrong with the metrics of a deployment, and how to mend it.
+
+    Targets that are missing or scraped twice, absent labels, windows shorter than two scrapes, rewards of zero that
+    were dropped, rewards that are negative, buckets too coarse. Exit code 11 if numbers are wrong by it.
+
+    \b
+    Example: python -m app check-metrics wine
+    JSON: [{"fault", "sentence", "mend", "wrong"}]
+    """
+    built = services()
+    namespace, name = deployment_key(name, namespace)
+    symptoms = built.metrics.examine(built.engine.get(namespace, name).deployment)
+    if as_json:
+        put_json(plain(symptoms))
+    elif not symptoms:
+        click.echo("Nothing is wrong with these metrics.")
+    for symptom in [] if as_json else symptoms:
+        click.echo(f"{'WRONG ' if symptom.wrong else ''}{symptom.sentence}\n  {symptom.mend}")
+    if any(symptom.wrong for symptom in symptoms):
+        raise SystemExit(DISTRUST)
 
 
 def read_window_s(text: str) -> int:

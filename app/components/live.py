@@ -12,6 +12,7 @@ import streamlit as st
 from app import format as fmt
 from app.components import charts
 from app.components.history import draw_history
+from app.components.metrics_check import draw_check, draw_warning
 from app.components.observed import split_since
 from app.components.tiles import draw_tiles
 from app.components.totals import draw_totals
@@ -22,13 +23,14 @@ from services.domain import Deployment
 from services.evidence.store import EvidenceStore
 from services.metrics.model import Chart
 from services.metrics.prometheus import MetricsReader
+from services.metrics.symptoms import Symptom
 
 MAX_MARKS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the person looks at. `arms` is None when the engine could not say."""
+    """What the person looks at. `arms` is None when the engine could not say; `symptoms` checks their metrics."""
 
     namespace: str
     name: str
@@ -36,6 +38,7 @@ class View:
     window: Window
     quantiles: tuple[float, ...]
     zone: tzinfo
+    symptoms: Callable[[Deployment], Sequence[Symptom]]
 
 
 def draw_live(view: View, metrics: MetricsReader, store: EvidenceStore) -> None:
@@ -48,6 +51,7 @@ def draw_live(view: View, metrics: MetricsReader, store: EvidenceStore) -> None:
     if down is not None:
         show_error(down)
     else:
+        draw_warning(answers.get("symptoms") or [])
         with boundary("The tiles"):
             draw_tiles(answers["tiles"])
         predictors = [p.name for p in view.arms.predictors] if view.arms else _seen(answers)
@@ -70,6 +74,9 @@ def draw_live(view: View, metrics: MetricsReader, store: EvidenceStore) -> None:
     st.markdown(f"**Changes** &nbsp; :gray[last {view.window.label}]")
     with boundary("The history"):
         draw_history(answers["changes"], view.zone, "Nobody changed anything in this window.")
+    if down is None and view.arms:
+        with boundary("The check of the metrics"):
+            draw_check(answers["symptoms"])
     st.caption(f"Read at {fmt.clock(now, view.zone, now)} ({view.zone})")
 
 
@@ -86,6 +93,7 @@ def _questions(
         "totals": lambda: metrics.totals(*where, start, end),
         "last": lambda: metrics.last_sample(*where),
         "changes": lambda: store.changes(*where, since=start, limit=MAX_MARKS),
+        "symptoms": lambda: view.symptoms(view.arms) if view.arms else (),
         **{kind: chart(kind) for kind in Chart},
     }
 

@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.domain import Deployment
 from services.metrics import counters, queries
 from services.metrics.access import OPEN, Access
 from services.metrics.door import PrometheusDoor
+from services.metrics.examining import examine
 from services.metrics.history import CounterHistory, read_history
 from services.metrics.model import QUANTILES, UNITS, ArmTotals, Chart, ChartData, Series, Tiles
 from services.metrics.queries import PLAIN, Labels, Selection
+from services.metrics.symptoms import Symptom, recognise
 
 LAST_SAMPLE_WITHIN_S = 86_400
 BEFORE_START_S = 60
@@ -164,6 +167,18 @@ class MetricsReader:
     def history(self, namespace: str, deployment: str, start: datetime, end: datetime) -> CounterHistory:
         """What every counter of the deployment grew by, interval by interval."""
         return read_history(self._door, self._select(namespace, deployment), start, end, self._scrape_s)
+
+    def examine(self, deployment: Deployment) -> list[Symptom]:
+        """What is wrong with the metrics of a deployment, the worst first; empty when nothing is to be seen."""
+        predictors = [predictor.name for predictor in deployment.predictors]
+        return recognise(
+            examine(self._door, self._select(deployment.namespace, deployment.name), predictors),
+            namespace=deployment.namespace,
+            deployment=deployment.name,
+            predictors=predictors,
+            namespace_label=self._labels.namespace,
+            scrape_s=self._scrape_s,
+        )
 
     def last_sample(self, namespace: str, deployment: str) -> datetime | None:
         """When anything was last scraped of the deployment, within the last day; None if nothing was."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 REQUESTS = "seldon_api_executor_server_requests_seconds"
 FEEDBACK = "seldon_api_model_feedback_total"
 REWARD = "seldon_api_model_feedback_reward_total"
+FORWARDED = "decant_feedback_forwarded_total"
 GATEWAY_REQUESTS = "envoy_cluster_upstream_rq_total"
 GATEWAY_ANSWERS = "envoy_cluster_upstream_rq_xx"
 GATEWAY_CLUSTER = "envoy_cluster_name"

@@ -59,6 +59,16 @@ def watched(dashboard: Dashboard, prometheus_url: str) -> Dashboard:
     return dashboard
 
 
+def test_what_is_wrong_with_the_metrics_stands_above_the_numbers(dashboard: Dashboard, prometheus_url: str):
+    dashboard.use(metrics=MetricsReader(prometheus_url, SCRAPE_S))
+    dashboard.deploy("wine", {"a": 60, "b": 20, "c": 20})
+    app = dashboard.open("monitor", deployment="seldon/wine", window="5m")
+    check = next(e for e in app.expander if e.label.startswith("Check of the metrics"))
+    assert check.label.endswith("1 finding")
+    assert "predictor c" in check.markdown[0].value
+    assert not app.warning  # an arm that is missing makes no other number wrong
+
+
 def _figures(app) -> list[dict]:
     found = app.get("bidi_component")
     return [json.loads(element.proto.json)["figure"] for element in found]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 from wsgiref.simple_server import WSGIServer
@@ -47,20 +48,26 @@ class RunningPrometheus:
 
 @contextmanager
 def running_prometheus(
-    folder: Path, targets: dict[int, dict[str, str]], guarded_by: Path | None = None
+    folder: Path,
+    targets: dict[int, dict[str, str]],
+    guarded_by: Path | None = None,
+    again: Sequence[int] = (),
 ) -> Iterator[RunningPrometheus]:
     """Scrape each port of `targets` every second under the given labels; stops exactly the process it started.
 
-    `guarded_by` is a web configuration of Prometheus' own: certificates and passwords.
+    `guarded_by` is a web configuration of Prometheus' own: certificates and passwords. The targets at the ports `again`
+    are scraped by a second job too.
     """
     port = free_port()
+
+    def static(ports: Collection[int]) -> list[dict[str, object]]:
+        return [{"targets": [f"127.0.0.1:{p}"], "labels": targets[p]} for p in ports]
+
     configuration = {
         "global": {"scrape_interval": f"{SCRAPE_S}s", "scrape_timeout": f"{SCRAPE_S}s"},
         "scrape_configs": [
-            {
-                "job_name": "models",
-                "static_configs": [{"targets": [f"127.0.0.1:{p}"], "labels": labels} for p, labels in targets.items()],
-            }
+            {"job_name": "models", "static_configs": static(targets)},
+            {"job_name": "models-again", "static_configs": static(again)},
         ],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
@@ -145,6 +152,33 @@ class SeldonExporter:
         for value in values:
             self._feedback.labels(*labels).inc()
             self._reward.labels(*labels).inc(value)
+
+
+class TextExporter:
+    """Serves whatever text it holds, as an exporter that does its work badly would."""
+
+    def __init__(self, port: int, text: str) -> None:
+        self.text = text
+        exporter = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.end_headers()
+                self.wfile.write(exporter.text.encode())
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Quiet."""
+
+        self._server = HTTPServer(("127.0.0.1", port), Handler)
+        self._thread = Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
 
 
 class GatewayExporter:

@@ -95,6 +95,7 @@ def test_runs_say_that_mlflow_is_down(decant: Invoke) -> None:
         ["undo", "nowhere"],
         ["logs", "nowhere", "a"],
         ["monitor", "nowhere"],
+        ["check-metrics", "nowhere"],
         ["events", "nowhere"],
     ],
 )
