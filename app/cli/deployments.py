@@ -104,6 +104,11 @@ def compose(
     """A deployment of the given models, each looked up; what the live one says beside them is kept."""
     from services.domain import Deployment, Predictor
 
+    try:
+        present = built.engine.get(*key).deployment
+    except NotFound:
+        present = Deployment(*key, ())
+    known = {p.name: p for p in present.predictors}
     live = {name: reference for name, reference in references.items() if reference}
     shares = parse_split([split or ("100" if len(live) == 1 else "80/20")], list(live))
     predictors = []
@@ -111,8 +116,8 @@ def compose(
         model = built.models.resolve(reference)
         is_shadow = name == "shadow"
         predictors.append(
-            Predictor(
-                name=name,
+            replace(
+                known.get(name) or Predictor(name, model.uri),
                 model_uri=model.uri,
                 traffic=100 if is_shadow else shares[name],
                 replicas=replicas,
@@ -122,11 +127,7 @@ def compose(
             )
         )
         say(f"{name}: {model.provenance.label} ({model.uri})")
-    deployment = Deployment(namespace=key[0], name=key[1], predictors=tuple(predictors))
-    try:
-        return replace(deployment, annotations=built.engine.get(*key).deployment.annotations)
-    except NotFound:
-        return deployment
+    return replace(present, predictors=tuple(predictors))
 
 
 def wait_until_settled(built: Services, namespace: str, name: str) -> DeploymentStatus:
@@ -135,7 +136,9 @@ def wait_until_settled(built: Services, namespace: str, name: str) -> Deployment
     Raises:
         StartFailed: if a predictor failed or the time is over; carries its last log lines.
     """
-    patience_s = built.settings.start_timeout_s + SETTLE_MARGIN_S
+    wanted = built.engine.get(namespace, name).deployment.predictors
+    budgets_s = [p.start_budget_s for p in wanted if p.start_budget_s is not None]
+    patience_s = max([built.settings.start_timeout_s, *budgets_s]) + SETTLE_MARGIN_S
     started = time.monotonic()
     said: dict[str, str] = {}
     failed_since: float | None = None

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from services.deployments.containers import budget_and_resources, container_of
 from services.domain import PROTOCOLS, Deployment, Parameter, Predictor, Provenance
 from services.errors import InvalidDeployment, InvalidInput
 
@@ -41,17 +42,19 @@ def to_manifest(deployment: Deployment, extra_annotations: Mapping[str, str] | N
     spec: dict[str, Any] = {"name": deployment.name}
     if deployment.protocol != "seldon":
         spec["protocol"] = deployment.protocol
-    spec["predictors"] = [_predictor_to_manifest(p) for p in deployment.predictors]
+    spec["predictors"] = [_predictor_to_manifest(p, deployment.protocol) for p in deployment.predictors]
     return {"apiVersion": API_VERSION, "kind": "SeldonDeployment", "metadata": metadata, "spec": spec}
 
 
-def _predictor_to_manifest(predictor: Predictor) -> dict[str, Any]:
+def _predictor_to_manifest(predictor: Predictor, protocol: str) -> dict[str, Any]:
     graph: dict[str, Any] = {
         "children": [],
         "implementation": "MLFLOW_SERVER",
         "modelUri": predictor.model_uri,
         "name": predictor.node_name,
     }
+    if predictor.env_secret:
+        graph["envSecretRefName"] = predictor.env_secret
     if predictor.parameters:
         graph["parameters"] = [{"name": p.name, "value": p.value, "type": p.type} for p in predictor.parameters]
     body: dict[str, Any] = {
@@ -60,6 +63,8 @@ def _predictor_to_manifest(predictor: Predictor) -> dict[str, Any]:
         "traffic": predictor.traffic,
         "graph": graph,
     }
+    if container := container_of(predictor, protocol):
+        body["componentSpecs"] = [{"spec": {"containers": [container]}}]
     provenance = {
         label: value for key, label in _PROVENANCE.items() if (value := getattr(predictor.provenance, key)) is not None
     }
@@ -122,6 +127,7 @@ def _predictor_from_manifest(deployment: str, raw: Mapping[str, Any], lone: bool
         traffic, replicas = int(raw.get("traffic", 100 if lone else 0)), int(raw.get("replicas", 1))
     except (TypeError, ValueError) as error:
         raise InvalidDeployment(deployment, [f"traffic and replicas of {name} must be whole numbers"]) from error
+    budget_s, resources = budget_and_resources(raw, str(graph.get("name", "")))
     # Seldon gives a lone predictor everything whether it says 0 or 100.
     return Predictor(
         name=name,
@@ -137,6 +143,9 @@ def _predictor_from_manifest(deployment: str, raw: Mapping[str, Any], lone: bool
             Parameter(str(p.get("name", "")), str(p.get("value", "")), str(p.get("type", "STRING")))
             for p in graph.get("parameters") or []
         ),
+        env_secret=str(graph.get("envSecretRefName") or ""),
+        start_budget_s=budget_s,
+        resources=resources,
     )
 
 

@@ -6,6 +6,7 @@ in integer percent. See docs/architecture.md for the glossary.
 
 from services.domain.deployment import (
     MAX_REPLICAS,
+    MAX_START_BUDGET_S,
     PROTOCOLS,
     Deployment,
     Parameter,
@@ -25,11 +26,13 @@ from services.domain.evidence import (
     OutcomeStatus,
     Prediction,
 )
+from services.domain.resources import Resources
 from services.domain.status import DeploymentStatus, Event, Phase, PredictorStatus
 
 __all__ = [
     "LATENCY_EDGES_MS",
     "MAX_REPLICAS",
+    "MAX_START_BUDGET_S",
     "PAIRED",
     "PINNED",
     "PROTOCOLS",
@@ -53,6 +56,7 @@ __all__ = [
     "ProxiedService",
     "Relay",
     "Relayed",
+    "Resources",
     "Split",
     "check_name",
 ]

@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from services.domain.resources import Resources
 from services.errors import InvalidDeployment, InvalidName, NotFound
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SECRET = re.compile(rf"{_DNS_LABEL.pattern}(\.{_DNS_LABEL.pattern})*")
 MAX_REPLICAS = 32
 PROTOCOLS = ("seldon", "v2")
+MAX_SECRET_NAME = 253
+MAX_START_BUDGET_S = 86_400
 
 
 def check_name(kind: str, name: str) -> str:
@@ -89,20 +93,44 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """One arm: a model, its replicas and its share of the traffic in percent."""
+    """One arm: a model, its replicas and its share of the traffic in percent.
+
+    Attributes:
+        node: name of the graph node; empty means `<name>-model`, so that no two arms share one.
+        env_secret: the Secret that holds what it takes to fetch the model; empty where nothing is needed.
+        start_budget_s: seconds that the model may take to start before it is started anew; None is the engine's own.
+    """
 
     name: str
     model_uri: str
     traffic: int = 100
     replicas: int = 1
     shadow: bool = False
-    node: str = ""  # name of the graph node; empty means `<name>-model`
+    node: str = ""
     provenance: Provenance = field(default_factory=Provenance)
     parameters: tuple[Parameter, ...] = ()
+    env_secret: str = ""
+    start_budget_s: int | None = None
+    resources: Resources = field(default_factory=Resources)
 
     @property
     def node_name(self) -> str:
         return self.node or f"{self.name}-model"
+
+    def problems(self) -> list[str]:
+        """Every reason for which Seldon or Kubernetes would refuse this arm by itself, in words."""
+        found = [] if self.model_uri else [f"predictor {self.name} has no model URI"]
+        # A line break would end a line of every text file that names the model, and start another.
+        if self.model_uri and not self.model_uri.isprintable():
+            found.append(f"the model URI of {self.name} holds a line break or another control character")
+        if not 0 <= self.replicas <= MAX_REPLICAS:
+            found.append(f"replicas of {self.name} is {self.replicas}, not within 0 to {MAX_REPLICAS}")
+        if self.env_secret and (len(self.env_secret) > MAX_SECRET_NAME or not _SECRET.fullmatch(self.env_secret)):
+            found.append(f"“{self.env_secret}”, the secret of {self.name}, is not a name that a Secret can have")
+        budget = self.start_budget_s
+        if budget is not None and not 1 <= budget <= MAX_START_BUDGET_S:
+            found.append(f"the start budget of {self.name} is {budget} s, not within 1 to {MAX_START_BUDGET_S}")
+        return found + self.resources.problems(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +204,5 @@ class Deployment:
             for s in shadows
             if not 0 <= s.traffic <= 100
         ]
-        found += [f"predictor {p.name} has no model URI" for p in self.predictors if not p.model_uri]
-        # A line break would end a line of every text file that names the model, and start another.
-        found += [
-            f"the model URI of {p.name} holds a line break or another control character"
-            for p in self.predictors
-            if p.model_uri and not p.model_uri.isprintable()
-        ]
-        found += [
-            f"replicas of {p.name} is {p.replicas}, not within 0 to {MAX_REPLICAS}"
-            for p in self.predictors
-            if not 0 <= p.replicas <= MAX_REPLICAS
-        ]
+        found += [problem for p in self.predictors for problem in p.problems()]
         return found + (self.split.problems() if self.live else [])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from services.domain import (
     Predictor,
     PredictorStatus,
     Provenance,
+    Resources,
     Split,
     check_name,
 )
@@ -181,3 +184,29 @@ def test_settled_means_ready_and_in_force() -> None:
     assert not status(asked, phase=Phase.LOADING).settled
     assert not status(asked, updating=True).settled
     assert not status(asked, desired=2).settled
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"env_secret": "Not_A_Secret"}, "“Not_A_Secret”, the secret of a"),
+        ({"env_secret": "x" * 254}, "is not a name that a Secret can have"),
+        ({"start_budget_s": 0}, "start budget of a is 0 s"),
+        ({"start_budget_s": 86_401}, "not within 1 to 86400"),
+        ({"resources": Resources(cpu_request="two")}, "cpu request of a is “two”, not a quantity such as 500m or 2"),
+        ({"resources": Resources(memory_limit="-1Gi")}, "memory limit of a is “-1Gi”"),
+        ({"resources": Resources(memory_limit="0")}, "memory limit of a is “0”"),
+        ({"resources": Resources(memory_request="2Gi", memory_limit="2G")}, "of a (2Gi) is more than its limit (2G)"),
+        ({"resources": Resources(cpu_request="1", cpu_limit="900m")}, "of a (1) is more than its limit (900m)"),
+    ],
+)
+def test_what_kubernetes_would_refuse_of_an_arm_is_said_in_words(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidDeployment, match=re.escape(words)):
+        deployment(replace(A, **change), B).validated()
+
+
+@pytest.mark.parametrize(
+    "resources", [Resources("500m", "512Mi", "1", "1Gi"), Resources(cpu_limit="1.5"), Resources(memory_limit="128M")]
+)
+def test_quantities_that_kubernetes_takes(resources: Resources) -> None:
+    assert deployment(replace(A, resources=resources, env_secret="team.s3-reader", start_budget_s=1800), B).validated()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,10 @@ from services.deployments.kubernetes.ownership import foreign_manager, others_in
 from services.deployments.kubernetes.pods import view
 from services.deployments.kubernetes.routes import split_of
 from services.deployments.kubernetes.seldon import owner_of, service_name
-from services.deployments.kubernetes.status import status_of, version_of
+from services.deployments.kubernetes.status import deployment_of, status_of, version_of
 from services.deployments.kubernetes.writing import applied_body, traffic_patch
 from services.deployments.manifest import to_manifest
-from services.domain import Deployment, Phase, Predictor, Split
+from services.domain import Deployment, Phase, Predictor, Resources, Split
 from services.errors import Forbidden, Unavailable
 
 WINE = Deployment("seldon", "wine", (Predictor("a", "s3://m/a", traffic=80), Predictor("b", "s3://m/b", traffic=20)))
@@ -242,12 +243,86 @@ def test_a_body_keeps_what_decant_does_not_write() -> None:
     live = stored()
     live["spec"]["predictors"][0]["componentSpecs"] = [{"spec": {}}]
     live["spec"]["predictors"][0]["graph"]["envSecretRefName"] = "s3"
-    body = applied_body(WINE.with_split(Split.of({"a": 10, "b": 90})), {"decant.dev/nonce": "1"}, live)
+    wanted = deployment_of(live)[0].with_split(Split.of({"a": 10, "b": 90}))
+    body = applied_body(wanted, {"decant.dev/nonce": "1"}, live)
     first = body["spec"]["predictors"][0]
     assert first["componentSpecs"] == [{"spec": {}}]
     assert first["graph"]["envSecretRefName"] == "s3"
     assert first["traffic"] == 10
     assert body["metadata"]["resourceVersion"] == "7"
+
+
+def container_with_a_volume() -> dict[str, Any]:
+    """A model's container as a person wrote it: a mount, a GPU, and a probe like the one of Seldon's own sample."""
+    return {
+        "name": "a-model",
+        "volumeMounts": [{"name": "cache", "mountPath": "/cache"}],
+        "livenessProbe": {"httpGet": {"path": "/health/ping", "port": "http"}, "failureThreshold": 200},
+        "resources": {"limits": {"nvidia.com/gpu": "1", "memory": "1Gi"}},
+    }
+
+
+def live_with(*containers: dict[str, Any], **pod: Any) -> dict[str, Any]:
+    live = stored()
+    live["spec"]["predictors"][0]["componentSpecs"] = [{"spec": {"containers": list(containers), **pod}}]
+    return live
+
+
+def pod_of(body: dict[str, Any]) -> dict[str, Any]:
+    (spec,) = body["spec"]["predictors"][0]["componentSpecs"]
+    pod: dict[str, Any] = spec["spec"]
+    return pod
+
+
+def with_first(deployment: Deployment, **change: Any) -> Deployment:
+    first, *others = deployment.predictors
+    return replace(deployment, predictors=(replace(first, **change), *others))
+
+
+def test_budget_and_memory_are_laid_over_a_container_that_others_have_filled() -> None:
+    live = live_with(container_with_a_volume(), {"name": "sidecar"}, volumes=[{"name": "cache", "emptyDir": {}}])
+    wanted = with_first(deployment_of(live)[0], start_budget_s=600, resources=Resources(memory_limit="2Gi"))
+    pod = pod_of(applied_body(wanted, {}, live))
+    container, sidecar = pod["containers"]
+    assert (sidecar, pod["volumes"]) == ({"name": "sidecar"}, [{"name": "cache", "emptyDir": {}}])
+    assert container["volumeMounts"] == container_with_a_volume()["volumeMounts"]
+    assert container["livenessProbe"]["initialDelaySeconds"] == 600
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": "1", "memory": "2Gi"}
+
+
+def test_what_is_taken_back_leaves_only_what_others_wrote() -> None:
+    live = live_with(container_with_a_volume())
+    before = deployment_of(live)[0]
+    raised = applied_body(with_first(before, start_budget_s=600, env_secret="s3"), {}, live)
+    assert raised["spec"]["predictors"][0]["graph"]["envSecretRefName"] == "s3"
+    back = applied_body(with_first(before, resources=Resources()), {}, raised)
+    (container,) = pod_of(back)["containers"]
+    assert "livenessProbe" not in container, "the budget's probe took the place of theirs, and has gone"
+    assert container["resources"] == {"limits": {"nvidia.com/gpu": "1"}}
+    assert "envSecretRefName" not in back["spec"]["predictors"][0]["graph"]
+
+
+def test_component_specs_that_decant_alone_made_go_with_the_budget() -> None:
+    live = applied_body(with_first(WINE, start_budget_s=600), {}, stored())
+    assert pod_of(live)["containers"][0]["name"] == "a-model"
+    assert "componentSpecs" not in applied_body(WINE, {}, live)["spec"]["predictors"][0]
+
+
+def test_a_container_follows_a_node_that_is_named_anew() -> None:
+    live = live_with(container_with_a_volume())
+    (container,) = pod_of(applied_body(with_first(deployment_of(live)[0], node="wines"), {}, live))["containers"]
+    assert container["name"] == "wines"
+    assert container["volumeMounts"]
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "sent"),
+    [("kfserving", "v2", "kfserving"), ("v2", "seldon", "seldon"), ("seldon", "v2", "v2"), ("", "v2", "v2")],
+)
+def test_a_protocol_is_replaced_and_its_older_name_kept(live: str, wanted: str, sent: str) -> None:
+    present = stored()
+    present["spec"]["protocol"] = live
+    assert applied_body(replace(WINE, protocol=wanted), {}, present)["spec"]["protocol"] == sent
 
 
 def test_a_patch_of_the_split_tests_what_was_read_and_adds_nothing_else() -> None:

@@ -19,7 +19,16 @@ from services.deployments.manifest import (
     to_manifest,
     to_yaml,
 )
-from services.domain import MAX_REPLICAS, PROTOCOLS, Deployment, Parameter, Predictor, Provenance
+from services.domain import (
+    MAX_REPLICAS,
+    MAX_START_BUDGET_S,
+    PROTOCOLS,
+    Deployment,
+    Parameter,
+    Predictor,
+    Provenance,
+    Resources,
+)
 from services.errors import InvalidDeployment, InvalidInput
 from tests.support.crd.schema import SELDON_DEPLOYMENT
 
@@ -36,6 +45,14 @@ provenances = st.builds(
 parameters = st.lists(
     st.builds(Parameter, name=texts, value=texts, type=st.sampled_from(["STRING", "INT", "BOOL"])), max_size=2
 ).map(tuple)
+
+resources = st.builds(
+    Resources,
+    cpu_request=st.sampled_from(["", "250m", "1"]),
+    memory_request=st.sampled_from(["", "512Mi", "1G"]),
+    cpu_limit=st.sampled_from(["", "1", "2.5"]),
+    memory_limit=st.sampled_from(["", "2Gi"]),
+)
 
 
 @st.composite
@@ -57,6 +74,9 @@ def deployments(draw: st.DrawFn) -> Deployment:
             node=draw(names),
             provenance=draw(provenances),
             parameters=draw(parameters),
+            env_secret=draw(st.just("") | names),
+            start_budget_s=draw(st.none() | st.integers(1, MAX_START_BUDGET_S)),
+            resources=draw(resources),
         )
         for name, share, shadow in draw(st.permutations(arms))
     )
@@ -180,6 +200,50 @@ def test_what_decant_cannot_run_is_refused_in_words(change: dict[str, Any], word
     manifest["spec"]["predictors"][0].update(change)
     with pytest.raises(InvalidDeployment, match=words):
         from_yaml(yaml.safe_dump(manifest))
+
+
+def test_no_two_arms_share_a_node() -> None:
+    nodes = [p["graph"]["name"] for p in to_manifest(ab())["spec"]["predictors"]]
+    assert nodes == ["a-model", "b-model"]
+
+
+def test_a_start_budget_keeps_the_liveness_probe_away_until_it_is_over() -> None:
+    arm = Predictor("a", "s3://m", start_budget_s=900, node="wines")
+    (spec,) = to_manifest(Deployment("n", "d", (arm,)))["spec"]["predictors"][0]["componentSpecs"]
+    (container,) = spec["spec"]["containers"]
+    assert container["name"] == "wines"
+    assert container["livenessProbe"]["initialDelaySeconds"] == 900
+    assert container["livenessProbe"]["httpGet"]["path"] == "/health/ping"
+    assert container["readinessProbe"]["initialDelaySeconds"] < 60, "ready as soon as it is, not after the budget"
+
+
+def test_what_kubernetes_adds_to_a_probe_does_not_make_it_another_one() -> None:
+    manifest = to_manifest(Deployment("n", "d", (Predictor("a", "s3://m", start_budget_s=900),)))
+    (spec,) = manifest["spec"]["predictors"][0]["componentSpecs"]
+    spec["spec"]["containers"][0]["livenessProbe"].update(timeoutSeconds=1, successThreshold=1)
+    assert from_manifest(manifest).predictor("a").start_budget_s == 900
+
+
+def test_probes_of_another_form_give_no_budget_and_quantities_are_read_whoever_wrote_them() -> None:
+    manifest = to_manifest(ab())
+    probe = {"httpGet": {"path": "/health/ping", "port": "http"}, "initialDelaySeconds": 80, "failureThreshold": 200}
+    container = {
+        "name": "a-model",
+        "image": "mine",
+        "livenessProbe": probe,
+        "resources": {"requests": {"cpu": 1, "nvidia.com/gpu": "1"}, "limits": None},
+    }
+    manifest["spec"]["predictors"][0]["componentSpecs"] = [{"spec": {"containers": [{"name": "other"}, container]}}]
+    arm = from_manifest(manifest).predictor("a")
+    assert arm.start_budget_s is None
+    assert arm.resources == Resources(cpu_request="1")
+
+
+@pytest.mark.parametrize("odd", ["text", [None], [{"spec": None}], [{"spec": {"containers": ["x"]}}], {"spec": 1}])
+def test_component_specs_of_any_shape_can_be_read(odd: object) -> None:
+    manifest = to_manifest(ab())
+    manifest["spec"]["predictors"][0]["componentSpecs"] = odd
+    assert from_manifest(manifest) == ab()
 
 
 def test_yaml_cannot_run_code() -> None:

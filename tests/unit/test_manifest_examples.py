@@ -21,7 +21,7 @@ def test_reading_and_writing_an_example_gives_the_same_text(file: Path) -> None:
 
 def test_every_example_is_in_the_readme_and_the_other_way_round() -> None:
     readme = (ROOT / "manifests" / "examples" / "README.md").read_text()
-    assert [file.name for file in EXAMPLES] == ["ab-test.yaml", "shadow.yaml", "single-model.yaml"]
+    assert [file.name for file in EXAMPLES] == ["ab-test.yaml", "published.yaml", "shadow.yaml", "single-model.yaml"]
     assert all(f"`{file.name}`" in readme for file in EXAMPLES)
 
 
@@ -37,3 +37,13 @@ def test_the_shadow_takes_no_part_in_the_split() -> None:
     assert deployment.split == Split.of({"a": 100})
     assert [p.name for p in deployment.predictors if p.shadow] == ["shadow"]
     assert deployment.predictor("a").provenance.label == "wine v3"
+
+
+def test_the_published_models_come_with_what_a_cluster_needs() -> None:
+    deployment = from_yaml((ROOT / "manifests" / "examples" / "published.yaml").read_text())
+    a, b = deployment.predictors
+    assert (a.env_secret, a.start_budget_s, a.resources.memory_limit) == ("decant-models", 1800, "2Gi")
+    assert len({a.node_name, b.node_name}) == 2
+    assert a.provenance.model_id
+    assert a.provenance.model_id in a.model_uri
+    assert deployment.protocol == "seldon"

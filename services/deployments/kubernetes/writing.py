@@ -6,8 +6,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from services.deployments.containers import laid_over
 from services.deployments.manifest import STAMPS, to_manifest
-from services.domain import Deployment
+from services.domain import Deployment, Predictor
 
 Object = dict[str, Any]
 
@@ -15,8 +16,9 @@ Object = dict[str, Any]
 def applied_body(deployment: Deployment, notes: Mapping[str, str], present: Mapping[str, Any] | None) -> Object:
     """The SeldonDeployment to apply, bound to `present` where there is one.
 
-    A predictor keeps whatever it holds that Decant does not write (component specs, secrets, probes): the list of
-    predictors has one owner, so leaving such a field out would delete it.
+    A predictor keeps whatever it holds that Decant does not write (volumes, other containers, probes of another form):
+    the list of predictors has one owner, so leaving such a field out would delete it. What Decant reads it also owns: a
+    secret, a budget or a quantity that `deployment` does not have is taken away.
     """
     kept = {key: value for key, value in deployment.annotations if key not in STAMPS}
     body = to_manifest(deployment)
@@ -24,20 +26,31 @@ def applied_body(deployment: Deployment, notes: Mapping[str, str], present: Mapp
     if present is None:
         return body
     body["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
-    live = {p.get("name"): p for p in (present.get("spec") or {}).get("predictors") or []}
-    body["spec"]["predictors"] = [_over(live.get(p["name"]), p) for p in body["spec"]["predictors"]]
+    spec = present.get("spec") or {}
+    if spec.get("protocol"):  # an absent field would leave what is there; `kfserving` is what older Seldons call v2
+        same = spec["protocol"] == "kfserving" and deployment.protocol == "v2"
+        body["spec"]["protocol"] = spec["protocol"] if same else deployment.protocol
+    live = {p.get("name"): p for p in spec.get("predictors") or []}
+    pairs = zip(deployment.predictors, body["spec"]["predictors"], strict=True)
+    body["spec"]["predictors"] = [_over(live.get(p.name), p, written, deployment.protocol) for p, written in pairs]
     return body
 
 
-def _over(live: Mapping[str, Any] | None, wanted: Object) -> Object:
+def _over(live: Mapping[str, Any] | None, predictor: Predictor, written: Object, protocol: str) -> Object:
     if live is None:
-        return wanted
-    merged = {**copy.deepcopy(dict(live)), **wanted}
-    graph = {**copy.deepcopy(dict(live.get("graph") or {})), **wanted["graph"]}
-    if "parameters" not in wanted["graph"]:
-        graph.pop("parameters", None)
+        return written
+    merged = {**copy.deepcopy(dict(live)), **written}
+    graph = {**copy.deepcopy(dict(live.get("graph") or {})), **written["graph"]}
+    for field in ("parameters", "envSecretRefName"):
+        if field not in written["graph"]:
+            graph.pop(field, None)
     merged["graph"] = graph
-    if "shadow" not in wanted:
+    live_node = str((live.get("graph") or {}).get("name", ""))
+    if specs := laid_over(live.get("componentSpecs"), live_node, predictor, protocol):
+        merged["componentSpecs"] = specs
+    else:
+        merged.pop("componentSpecs", None)
+    if "shadow" not in written:
         merged.pop("shadow", None)
     return merged
 

@@ -47,14 +47,22 @@ class Fleet:
         self._unready = Stopwatch()
         self._released = Stopwatch()
         self.failures: dict[str, tuple[str, tuple[str, ...]]] = {}  # program -> reason, last lines of its log
+        self._budgets_s: dict[ArmKey, int] = {}
         self.homeless: dict[ArmKey, str] = {}  # arms for which no port is left, with the reason
 
     def replicas(self) -> list[Replica]:
         return self._book.all()
 
-    def tend(self, replicas: Iterable[Replica], probes: Probes, processes: Processes) -> None:
-        """End what hangs, remember why what failed did, and try it again when its time has come."""
+    def tend(
+        self, replicas: Iterable[Replica], probes: Probes, processes: Processes, budgets_s: Mapping[ArmKey, int]
+    ) -> None:
+        """End what hangs, remember why what failed did, and try it again when its time has come.
+
+        Args:
+            budgets_s: how long the arms that say so may take to start, in seconds; the others' time is a setting.
+        """
         present = list(replicas)
+        self._budgets_s = dict(budgets_s)
         self._stop_hung(present, probes, processes)
         self._note_failures(present, probes, processes)
         self._retry_failed(present, processes)
@@ -139,9 +147,9 @@ class Fleet:
                 continue
             if info.state in _FAILED:
                 self.failures[replica.program] = describe_failure(self._paths, replica, info)
-            elif self._unready.seconds(replica.program) > self._settings.start_timeout_s:
+            elif self._unready.seconds(replica.program) > self._patience_s(replica):
                 _, tail = describe_failure(self._paths, replica, info)
-                words = f"its model was not loaded within {self._settings.start_timeout_s:g} s"
+                words = f"its model was not loaded within {self._patience_s(replica):g} s"
                 self.failures[replica.program] = (words, tail)
 
     def _stop_hung(
@@ -150,10 +158,14 @@ class Fleet:
         """End model servers that run but have not been ready for too long; `_retry_failed` starts them again."""
         self._unready.keep(r.program for r in replicas if not probes[r.program].ready)
         for replica in replicas:
-            too_long = self._unready.seconds(replica.program) > self._settings.start_timeout_s
+            too_long = self._unready.seconds(replica.program) > self._patience_s(replica)
             if too_long and runs(processes, replica.program):
-                log.warning("%s is not ready after %g s", replica.program, self._settings.start_timeout_s)
+                log.warning("%s is not ready after %g s", replica.program, self._patience_s(replica))
                 self._supervisor.stop(replica.program)
+
+    def _patience_s(self, replica: Replica) -> float:
+        key = (replica.namespace, replica.deployment, replica.predictor)
+        return self._budgets_s.get(key, self._settings.start_timeout_s)
 
     def _retry_failed(self, replicas: Iterable[Replica], processes: Mapping[str, ProcessInfo]) -> None:
         for replica in replicas:

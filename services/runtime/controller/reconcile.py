@@ -55,7 +55,7 @@ class Controller:
         replicas = self._fleet.replicas()
         self._fleet.start_missing(replicas, processes)
         probes = probe_all(self._pool, replicas)
-        self._fleet.tend(replicas, probes, processes)
+        self._fleet.tend(replicas, probes, processes, _budgets_s(deployments.values()))
 
         arms = self._arms(deployments, replicas, probes, processes, force)
         orphans = self._orphans(arms, replicas, force)
@@ -144,3 +144,12 @@ class Controller:
                 view = self._gateway.view(force, replica.namespace, replica.deployment, replica.predictor)
                 may_end += plan_arm("", 0, [Observed(replica, True)], view).retire
         return may_end
+
+
+def _budgets_s(deployments: Iterable[Deployment]) -> dict[ArmKey, int]:
+    return {
+        (deployment.namespace, deployment.name, predictor.name): predictor.start_budget_s
+        for deployment in deployments
+        for predictor in deployment.predictors
+        if predictor.start_budget_s is not None
+    }

@@ -25,11 +25,30 @@ _PARAMETER = _exactly(
     value={"type": "string"},
     type={"enum": ["INT", "FLOAT", "DOUBLE", "STRING", "BOOL"]},
 )
+_HTTP_GET = _exactly(
+    ["port"], path={"type": "string"}, port={"type": ["string", "integer"]}, scheme={"enum": ["HTTP", "HTTPS"]}
+)
+_PROBE = _exactly(
+    ["httpGet"],
+    httpGet=_HTTP_GET,
+    initialDelaySeconds={"type": "integer", "minimum": 0},
+    periodSeconds={"type": "integer", "minimum": 1},
+    failureThreshold={"type": "integer", "minimum": 1},
+)
+_CONTAINER = _exactly(
+    ["name"],
+    name=_NAME,
+    livenessProbe=_PROBE,
+    readinessProbe=_PROBE,
+    resources=_exactly([], requests=_STRINGS, limits=_STRINGS),
+)
+_COMPONENT = _exactly(["spec"], spec=_exactly(["containers"], containers={"type": "array", "items": _CONTAINER}))
 _GRAPH = _exactly(
     ["name"],
     name=_NAME,
     implementation={"const": "MLFLOW_SERVER"},
     modelUri={"type": "string", "minLength": 1},
+    envSecretRefName={"type": "string", "minLength": 1},
     children={"type": "array", "maxItems": 0},
     parameters={"type": "array", "items": _PARAMETER},
 )
@@ -41,6 +60,7 @@ _PREDICTOR = _exactly(
     traffic={"type": "integer", "minimum": 0, "maximum": 100},
     shadow={"type": "boolean"},
     annotations=_STRINGS,
+    componentSpecs={"type": "array", "items": _COMPONENT},
 )
 SELDON_DEPLOYMENT = _exactly(
     ["apiVersion", "kind", "metadata", "spec"],
