@@ -1,0 +1,75 @@
+"""manifests/decant: what the overlays make, and what has to hold of every pod in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.rendered_manifests import DECANT, OVERLAYS, golden, render
+
+Object = dict[str, Any]
+
+
+def objects(overlay: str) -> list[Object]:
+    return [found for found in yaml.safe_load_all(golden(overlay).read_text()) if found]
+
+
+def of_kind(overlay: str, *kinds: str) -> list[Object]:
+    return [found for found in objects(overlay) if found["kind"] in kinds]
+
+
+def named(overlay: str, kind: str, name: str) -> Object:
+    (found,) = [found for found in of_kind(overlay, kind) if found["metadata"]["name"].startswith(name)]
+    return found
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_overlays_make_what_is_written_down(overlay: str) -> None:
+    made = render(DECANT / "overlays" / overlay)
+    assert made == golden(overlay).read_text(), "run `.venv/bin/python -m scripts.rendered_manifests --write`"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_container_runs_without_rights(overlay: str) -> None:
+    workloads = of_kind(overlay, "Deployment", "StatefulSet")
+    assert {"dashboard", "worker"} <= {found["metadata"]["name"] for found in workloads}
+    for found in workloads:
+        pod = found["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False and context["capabilities"] == {"drop": ["ALL"]}
+            assert context.get("readOnlyRootFilesystem") or container["image"].startswith("postgres")
+            assert container["resources"]["requests"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_role_names_all_it_allows(overlay: str) -> None:
+    rules = [rule for found in of_kind(overlay, "Role", "ClusterRole") for rule in found["rules"]]
+    words = {word for rule in rules for part in ("apiGroups", "resources", "verbs") for word in rule[part]}
+    assert "*" not in words
+    assert "secrets" not in words, "Decant reads no Secret of the cluster"
+
+
+def test_only_where_people_sign_in_may_decant_act_as_somebody_else() -> None:
+    assert of_kind("kind", "ClusterRole") == []
+    (role,) = of_kind("production", "ClusterRole")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]}]
+    assert named("production", "ConfigMap", "decant")["data"]["DECANT_SIGN_IN"] == "oidc"
+    assert named("kind", "ConfigMap", "decant")["data"]["DECANT_ALLOW_WITHOUT_SIGN_IN"] == "true"
+
+
+def test_two_dashboards_keep_each_client() -> None:
+    assert named("production", "Deployment", "dashboard")["spec"]["replicas"] == 2
+    assert named("production", "Service", "dashboard")["spec"]["sessionAffinity"] == "ClientIP"
+    notes = named("production", "Ingress", "dashboard")["metadata"]["annotations"]
+    assert notes["nginx.ingress.kubernetes.io/affinity"] == "cookie"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_nobody_reaches_the_pods_but_through_what_is_said(overlay: str) -> None:
+    closed = named(overlay, "NetworkPolicy", "nobody-to-decant")["spec"]
+    assert closed == {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "decant"}}, "policyTypes": ["Ingress"]}
