@@ -58,7 +58,7 @@ def _kubernetes(settings: Settings) -> ChosenEngine:
         namespaces=settings.allowed_namespaces,
         ingress=settings.ingress,
         ingress_url=settings.ingress_url,
-        impersonate=False,
+        impersonate=settings.sign_in == "oidc",  # the cluster then decides what each person may do
     )
     engine = KubernetesEngine(options)
     cluster = Cluster(options.kubeconfig, options.context)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
+from services.access.rights import READS
+from services.access.view import seen_by
 from services.decisions.service import Decisions, open_decisions
 from services.deployments.engine import Engine
-from services.domain import ChangeNote
+from services.domain import ChangeNote, Person
 from services.engines import beating, choose_engine
 from services.errors import without_secrets
 from services.evidence.database import open_database
@@ -34,7 +36,11 @@ from services.verdict.service import Verdicts
 
 @dataclass(frozen=True)
 class Services:
-    """Everything a surface may call. Shared by all browser sessions, so every member is thread-safe."""
+    """Everything a surface may call. Shared by all browser sessions, so every member is thread-safe.
+
+    As they are built they belong to the operator of the machine (command line, worker), who is a lead. A browser
+    session gets them only as `for_person` hands them out.
+    """
 
     settings: Settings
     engine: Engine
@@ -56,6 +62,11 @@ class Services:
     """The parts of `health` that run in a cluster: `up` neither starts them nor waits for them."""
     close: Callable[[], None]
     """Ends what the engine keeps open; the services are of no use afterwards."""
+
+    def for_person(self, person: Person) -> Services:
+        """The same services as this person may use them: changes that a viewer asks for raise Forbidden."""
+        parts = {f.name: seen_by(person, f.name, getattr(self, f.name)) for f in fields(self) if f.name in READS}
+        return replace(self, **parts, close=_stays_open)
 
 
 def build_services(settings: Settings) -> Services:
@@ -118,6 +129,10 @@ def open_metrics(settings: Settings) -> MetricsReader:
             tenant=settings.prometheus_tenant,
         ),
     )
+
+
+def _stays_open() -> None:
+    """What one session does when asked to close what all of them share."""
 
 
 def _begin_test(verdicts: Verdicts, spec: ReplaySpec, who: str) -> None:

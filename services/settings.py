@@ -12,6 +12,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -24,6 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 _MATCHER = r'[a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)"([^"\\\n]|\\.)*"'
+EVERY_INTERFACE = ("", "0.0.0.0", "::")
+SignIn = Literal["off", "oidc"]
 EnvManager = Literal["local", "virtualenv", "uv", "conda"]
 EngineKind = Literal["local", "kubernetes"]
 IngressKind = Literal["ambassador", "istio", "none"]
@@ -71,6 +74,56 @@ class Settings(BaseSettings):
     )
     ingress_url: str = Field(
         "", description="Address of the cluster's ingress as seen from here; predictions through the split go there."
+    )
+
+    sign_in: SignIn = Field(
+        "off", description="Whether people sign in at the dashboard, through OpenID Connect. See docs/security.md."
+    )
+    leads: str = Field(
+        "",
+        description="Who may change things: e-mail addresses (or what `DECANT_NAME_CLAIM` says), separated by commas; "
+        "`*@example.com` for all of a domain.",
+    )
+    viewers: str = Field(
+        "",
+        description="Who may look and change nothing. Empty: everybody who can sign in, or, with "
+        "`DECANT_ROLES_CLAIM`, those whom the claim names.",
+    )
+    roles_claim: str = Field(
+        "", description="Claim of the ID token whose values name roles: `groups`, `roles`, `realm_access.roles`."
+    )
+    lead_role: str = Field("decant-lead", description="Values of that claim that make a lead, separated by commas.")
+    viewer_role: str = Field("decant-viewer", description="Values of that claim that make a viewer.")
+    name_claim: str = Field(
+        "email",
+        description="Claim of the ID token that is a person's name in lists, history and, with Kubernetes, in the "
+        "cluster's RBAC.",
+    )
+    sign_in_hours: float = Field(12.0, gt=0, le=720, description="How long a sign-in lasts, hours.")
+    oidc_issuer: str = Field("", description="Address of the identity provider: its issuer, or its metadata document.")
+    oidc_client_id: str = Field("", description="Decant's client id at the identity provider.")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="Decant's client secret.")
+    oidc_client_secret_file: str = Field("", description="File that holds the client secret, as clusters mount them.")
+    oidc_cookie_secret: SecretStr = Field(
+        SecretStr(""),
+        description="What signs the cookies; the same for all replicas of the dashboard. Empty: made once and kept in "
+        "the state folder.",
+    )
+    oidc_cookie_secret_file: str = Field("", description="File that holds what signs the cookies.")
+    oidc_scopes: str = Field("openid email profile", description="Scopes that Decant asks for.")
+    public_url: str = Field(
+        "",
+        description="Address at which people open the dashboard, such as `https://decant.example.com`; signing in "
+        "leads back there. Empty: where it listens.",
+    )
+    dashboard_address: str = Field(
+        "127.0.0.1",
+        description="Address on which the dashboard listens. Anything but this machine's own needs sign-in.",
+    )
+    allow_without_sign_in: bool = Field(
+        False,
+        description="Listen there without sign-in all the same: everybody who reaches the dashboard may then change "
+        "everything.",
     )
 
     dashboard_port: Port = Field(8501, description="Port of the dashboard.")
@@ -170,6 +223,20 @@ class Settings(BaseSettings):
                 raise ValueError(error.sentence) from error
         return text
 
+    @field_validator("dashboard_address")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        return value.strip().strip("[]")
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_origin(cls, value: str) -> str:
+        value = value.strip().rstrip("/")
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query):
+            raise ValueError("is not an address like https://decant.example.com, without a path")
+        return value
+
     @model_validator(mode="after")
     def _ports_differ(self) -> Settings:
         ports = self.ports
@@ -235,7 +302,18 @@ class Settings(BaseSettings):
 
     @property
     def dashboard_url(self) -> str:
-        return f"http://127.0.0.1:{self.dashboard_port}"
+        """Where this machine finds the dashboard."""
+        host = "127.0.0.1" if self.dashboard_address in EVERY_INTERFACE else self.dashboard_address
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.dashboard_port}"
+
+    @property
+    def public_address(self) -> str:
+        """Where people find it, without a slash at the end."""
+        return self.public_url or self.dashboard_url
+
+    @property
+    def public_host(self) -> str:
+        return urlsplit(self.public_address).hostname or ""
 
     @property
     def store_url(self) -> str:

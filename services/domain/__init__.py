@@ -26,6 +26,7 @@ from services.domain.evidence import (
     OutcomeStatus,
     Prediction,
 )
+from services.domain.person import Person, Role
 from services.domain.resources import Resources
 from services.domain.status import DeploymentStatus, Event, Phase, PredictorStatus
 
@@ -48,6 +49,7 @@ __all__ = [
     "Outcome",
     "OutcomeStatus",
     "Parameter",
+    "Person",
     "Phase",
     "Prediction",
     "Predictor",
@@ -57,6 +59,7 @@ __all__ = [
     "Relay",
     "Relayed",
     "Resources",
+    "Role",
     "Split",
     "check_name",
 ]

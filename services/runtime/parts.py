@@ -18,7 +18,7 @@ from services.runtime.envoy.admin import EnvoyAdmin
 from services.runtime.envoy.bootstrap import admin_socket
 from services.runtime.envoy.bootstrap import command as envoy_command
 from services.runtime.supervisor.config import Program
-from services.settings import ROOT, Settings
+from services.settings import Settings
 
 PROBE_TIMEOUT_S = 2.0
 
@@ -100,16 +100,7 @@ def _dashboard(settings: Settings) -> Part:
         "dashboard",
         Program(
             name="dashboard",
-            command=[
-                *(sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py")),
-                f"--server.port={settings.dashboard_port}",
-                "--server.address=127.0.0.1",
-                "--server.headless=true",
-                "--server.fileWatcherType=none",
-                f"--server.maxUploadSize={settings.max_upload_mb}",
-                "--server.scriptHealthCheckEnabled=true",
-                "--browser.gatherUsageStats=false",
-            ],
+            command=[sys.executable, "-m", "services.runtime.dashboard"],
             priority=400,
         ),
         lambda: answers_ok(f"{settings.dashboard_url}/_stcore/health"),

@@ -1,0 +1,57 @@
+"""What a viewer may do with the services, and what only a lead may: every method of every part, on one page.
+
+A method that is in neither list is refused to viewers, and a test fails until somebody says here which it is. What a
+look writes by itself (an intent settled, an overtaken test ended) is upkeep, and no change of anybody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Methods = Mapping[str, frozenset[str]]
+
+
+def _of(**methods: str) -> dict[str, frozenset[str]]:
+    return {part.replace("__", "."): frozenset(names.split()) for part, names in methods.items()}
+
+
+READS: Methods = _of(
+    engine="endpoint events get list logs preview",
+    operations="history",
+    runs="artifacts experiments ping registered_models row_split run search tracking_uri",
+    models="resolve",
+    datasets="of_run",
+    training="get log parameters recent waiting",
+    predictions="",
+    replays="get recent waiting",
+    metrics="base_url chart examine history last_sample ping rates_now router_counts tiles totals",
+    store="arm_ledger changes count_outcomes export_scope intended_changes outcomes outcomes_as ping recorded_rows "
+    "reward_summary",
+    store__replays="get in_state recent",
+    store__ledger="blocks deployments_of largest_disagreements pair_blocks pair_rows top_rewards unfed",
+    store__tests="get recent running",
+    store__decisions="get recent unfinished",
+    verdicts="assess propose running tests",
+    decisions="get preview recent report standing",
+    health="all one",
+)
+
+CHANGES: Methods = _of(
+    engine="apply delete set_traffic",
+    operations="apply delete set_traffic undo",
+    runs="end",
+    models="",
+    datasets="",
+    training="cancel mark_interrupted recover run stop submit",
+    predictions="close feedback predict",
+    replays="cancel pause preview recover resume run stop submit",
+    metrics="",
+    store="confirm_change drop_change export_outcomes intend_change record_change record_outcomes",
+    store__replays="add move progress",
+    store__ledger="attach fed record",
+    store__tests="conclude end start",
+    store__decisions="add move reopen",
+    verdicts="begin_with end start",
+    decisions="decide settle undo",
+    health="",
+)
