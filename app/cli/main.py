@@ -14,6 +14,7 @@ from app.cli.export import export
 from app.cli.group import DecantGroup
 from app.cli.jobs import cancel, jobs, resume
 from app.cli.monitor import check_metrics, monitor
+from app.cli.monitoring import monitoring
 from app.cli.part import part
 from app.cli.predict import predict
 from app.cli.replay import replay
@@ -54,6 +55,7 @@ for command in (
     truth,
     monitor,
     check_metrics,
+    monitoring,
     test,
     verdict,
     report,

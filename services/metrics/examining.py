@@ -17,7 +17,6 @@ LOOK_BACK_S = 300
 """Long enough for several scrapes at any usual interval, short enough to read sample by sample."""
 
 RESETS_BACK_S = 3600
-FED, OK = 'service="feedback"', 'code="200"'
 
 
 def examine(door: PrometheusDoor, selection: Selection, predictors: Sequence[str]) -> Found:
@@ -50,7 +49,7 @@ def examine(door: PrometheusDoor, selection: Selection, predictors: Sequence[str
 def _fed(selection: Selection) -> str:
     """Feedback requests by predictor, without those that one of Decant's model servers passed on to another: the
     other counts them again."""
-    answered = f"sum by (predictor_name) ({REQUESTS}_count{selection.selector(FED, OK)})"
+    answered = f"sum by (predictor_name) ({queries.fed_counter(selection)})"
     passed_on = f"sum by (predictor_name) ({FORWARDED}{selection.selector()})"
     return f"({answered} - {passed_on}) or {answered}"
 

@@ -73,8 +73,9 @@ class Labels:
         return f"{self.namespace}, deployment_name, predictor_name"
 
     def braces(self, *parts: str) -> str:
-        """`{parts}` with the matchers that every query needs."""
-        return "{" + ",".join(part for part in (*parts, self.matchers) if part) + "}"
+        """`{parts}` with the matchers that every query needs; nothing where there are none."""
+        inside = ",".join(part for part in (*parts, self.matchers) if part)
+        return f"{{{inside}}}" if inside else ""
 
 
 PLAIN = Labels()
@@ -109,6 +110,7 @@ class Selection:
 
 
 PREDICTIONS = 'service="predictions"'
+FED, OK = 'service="feedback"', 'code="200"'
 
 
 def choose_step_s(span_s: float, scrape_interval_s: int) -> int:
@@ -214,6 +216,11 @@ def request_counter(selection: Selection) -> str:
     return f"{REQUESTS}_count{selection.selector(PREDICTIONS)}"
 
 
+def fed_counter(selection: Selection) -> str:
+    """The executors' raw counters of feedback requests that were answered well."""
+    return f"{REQUESTS}_count{selection.selector(FED, OK)}"
+
+
 def feedback_counter(selection: Selection) -> str:
     return f"{FEEDBACK}{selection.selector()}"
 
@@ -243,13 +250,9 @@ def router_counter(selection: Selection, range_s: int | None = None) -> str:
 def alive(instances: Sequence[str], labels: Labels = PLAIN) -> str:
     """Whether each of these targets could be scraped, and, without labels, how many targets were watched at all."""
     expression = quote("|".join(quote_regex(name) for name in sorted(set(instances))))
-    return f"up{labels.braces(f'instance=~{expression}')} or count({_up(labels)})"
+    return f"up{labels.braces(f'instance=~{expression}')} or count(up{labels.braces()})"
 
 
 def watched_before(labels: Labels = PLAIN, days: int = 15) -> str:
     """Something if anything at all was watched in the days before."""
-    return f"count_over_time(count({_up(labels)})[{days}d:5m])"
-
-
-def _up(labels: Labels) -> str:
-    return f"up{labels.braces()}" if labels.matchers else "up"
+    return f"count_over_time(count(up{labels.braces()})[{days}d:5m])"
