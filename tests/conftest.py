@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import api_server
 from tests.support.api_server import TestCluster
@@ -18,6 +19,10 @@ from tests.support.system import System
 
 RINGS_WITH_PROCESSES = {"contract", "engine", "browser", "cluster"}
 ROOT = Path(__file__).parent
+
+# How long an example takes says how crowded the machine is, not whether the code is right.
+settings.register_profile("decant", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("decant")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
