@@ -120,10 +120,22 @@ def _contents(deployment: Deployment) -> str:
 
 
 def _begin_test(built: Services) -> None:
-    """The rule before the first row: of the two replays that follow, the one to both arms decides."""
+    """The rule before the first row: of the two replays that follow, the one to both arms decides.
+
+    The other one is over within a few scrapes and all of it is Decant's own, so it is read from the ledger.
+    """
+    from services.verdict.rule import LiveFrom
+
     spec = _spec(built)
     words = note(built, "make demo: is the second model better?")
-    built.verdicts.begin_with(spec.namespace, spec.deployment, spec.reward, note=words, arms=tuple(MODELS))
+    built.verdicts.begin_with(
+        spec.namespace,
+        spec.deployment,
+        spec.reward,
+        note=words,
+        arms=tuple(MODELS),
+        live_from=LiveFrom.LEDGER,
+    )
 
 
 def _replay(built: Services, rows: int) -> Replay:

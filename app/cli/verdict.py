@@ -94,6 +94,9 @@ def put_verdict(found: Assessment) -> None:
     click.echo(click.style(found.call.value, bold=True))
     click.echo(words.reason(found))
     click.echo(found.fired)
+    for said in (*found.test.read_as, words.beside(found)):
+        if said:
+            click.echo(said)
     click.echo()
     for check in found.checks:
         click.echo(f"{words.LIGHT_MARKS[check.light]} {check.title}: {check.sentence}")

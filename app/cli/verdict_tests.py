@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REWARDS = ("bounded", "hit", "absolute", "squared", "brier", "log_loss", "formula", "tutorial")
 DECIDES = ("paired", "live", "either")
+LIVE_FROM = ("counters", "ledger")
 why_option = click.option("--why", required=True, help="Why; kept with the test.")
 
 
@@ -42,6 +43,12 @@ def test() -> None:
     type=click.Choice(DECIDES),
     help="Source that names the winner; the other can object. Either: each at half of alpha.  [default: paired]",
 )
+@click.option(
+    "--live-from",
+    type=click.Choice(LIVE_FROM),
+    help="Where live traffic is read: the counters hold every client's feedback, the ledger what Decant sent.  "
+    "[default: counters, if rewards reach them]",
+)
 @click.option("--alpha", type=float, help="Chance of ever naming a difference that is not there.")
 @click.option("--minimum-effect", type=float, help="Smallest difference of the mean reward worth shipping.")
 @click.option("--planned-rows", "planned_pairs", type=int, help="Rows of paired replay that are planned.")
@@ -60,6 +67,7 @@ def start(
     scale: float | None,
     formula: str | None,
     decides: str | None,
+    live_from: str | None,
     why: str,
     as_json: bool,
     **numbers: float | None,
@@ -71,7 +79,7 @@ def start(
     Example: python -m app test start wine --decides live --why "does it hold up in traffic?"
     JSON: {"id", "rule": {...}, "model_a", "model_b", "who", "started_at", "why", ...}
     """
-    from services.verdict.rule import Decides
+    from services.verdict.rule import Decides, LiveFrom
 
     built = services()
     namespace, name = deployment_key(name, namespace)
@@ -80,6 +88,7 @@ def start(
     rule = _with_numbers(_with_reward(rule, reward, scale, formula), numbers)
     if decides is not None:
         rule = replace(rule, decides=Decides(decides))
+    rule = replace(rule, live_from=None if live_from is None else LiveFrom(live_from))
     begun = built.verdicts.start(namespace, name, rule.validated(), note=note(built, why))
     if as_json:
         put_json(plain(begun))
@@ -149,6 +158,8 @@ def put_rule(found: ABTest) -> None:
     click.echo(f"Rule of test {found.id}: {found.rule.champion} is A, {found.rule.challenger} is B")
     for name, said in rule_facts(found.rule):
         click.echo(f"  {name}: {said}")
+    for said in found.read_as:
+        click.echo(f"  Note: {said}")
 
 
 def _tests(built: Services, namespace: str, name: str) -> list[ABTest]:

@@ -37,6 +37,8 @@ def draw_evidence(assessment: Assessment, zone: tzinfo, *, key: str) -> None:
                 continue
             draw_difference(assessment, strand, zone, key=key)
             st.caption(escape(footnote(strand)))
+            if source is Source.LIVE and (said := words.beside(assessment)):
+                st.caption(f":material/info: {escape(said)}")
 
 
 def summary(strand: Strand | None) -> str:

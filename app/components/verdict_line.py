@@ -17,6 +17,8 @@ from services.verdict.model import Assessment
 def draw_verdict_line(assessment: Assessment, zone: tzinfo) -> None:
     st.html(STYLE + line_html(assessment, call_color(assessment.call)))
     st.caption(rule_line(assessment, zone))
+    for said in assessment.test.read_as:
+        st.caption(f":material/history: {plain(said)}")
 
 
 def line_html(assessment: Assessment, color: str) -> str:
@@ -39,6 +41,7 @@ def rule_line(assessment: Assessment, zone: tzinfo) -> str:
     facts = (
         f"mean of {rule.reward.formula}",
         f"decided by {words.DECIDES[rule.decides]}",
+        f"live traffic read from the {words.PLACES[rule.live_source]}",
         f"alpha {rule.alpha:g}",
         minimum,
         f"planned {fmt.count(rule.planned_pairs)} rows of replay, {fmt.count(rule.planned_live)} live rewards",

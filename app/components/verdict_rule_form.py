@@ -13,8 +13,9 @@ from app import reads, state
 from app.components.reward_picker import draw_reward
 from app.guard import boundary, escape
 from app.wiring import note, services
-from services.verdict.rule import LATENCY_EDGES_MS, Decides, Guardrails, Rule
-from services.verdict.words import DECIDES
+from services.traffic.rewards import Reward
+from services.verdict import words
+from services.verdict.rule import LATENCY_EDGES_MS, Decides, Guardrails, LiveFrom, Rule, usual_live_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,10 @@ DECIDES_HELP = (
     "that speaks first errs up to twice as often. Either, each at half of alpha, suits a test that begins with live "
     "traffic and may get a replay later."
 )
+LIVE_FROM_HELP = (
+    "Fixed with the rule: a test that took first the one and then the other would have two chances to err. The other "
+    "is shown for information while this one has no interval."
+)
 
 
 @st.dialog("A new test", width="large")
@@ -115,11 +120,12 @@ def draw_rule_form(namespace: str, name: str, rule: Rule, arms: Sequence[str], *
         "Decided by",
         list(Decides),
         index=list(Decides).index(rule.decides),
-        format_func=lambda source: DECIDES[source].capitalize(),
+        format_func=lambda source: words.DECIDES[source].capitalize(),
         horizontal=True,
         key=f"{key}-decides",
         help=DECIDES_HELP,
     )
+    live_from = _draw_live_from(rule, reward, key)
     boxes = st.columns(4)
     alpha, effect, pairs, live = (
         _draw_number(box, name, rule, key)
@@ -134,7 +140,7 @@ def draw_rule_form(namespace: str, name: str, rule: Rule, arms: Sequence[str], *
         return
     decided = decides or rule.decides
     with boundary("The test"):
-        wanted = Rule(champion, challenger, reward, alpha, effect, int(pairs), int(live), rails, decided)
+        wanted = Rule(champion, challenger, reward, alpha, effect, int(pairs), int(live), rails, decided, live_from)
         started = services().verdicts.start(namespace, name, wanted.validated(), note=note(why))
         reads.forget()
         state.write(state.Param.TEST, None)
@@ -153,6 +159,22 @@ def _draw_roles(roles: list[str], arms: Sequence[str], key: str) -> tuple[str, s
             "B, the arm that wants the job (challenger)", names, index=names.index(roles[1]), key=f"{key}-challenger"
         ),
     )
+
+
+def _draw_live_from(rule: Rule, reward: Reward, key: str) -> LiveFrom:
+    """Where live traffic is read: only the ledger for a reward that no counter takes."""
+    usual = rule.live_source if reward == rule.reward else usual_live_from(reward)
+    places = list(LiveFrom) if reward.counted else [LiveFrom.LEDGER]
+    chosen: LiveFrom | None = st.radio(
+        "Live traffic is read from",
+        places,
+        index=places.index(usual),
+        format_func=lambda place: f"The {words.PLACES[place]}: {words.SEES[place]}",
+        horizontal=True,
+        key=f"{key}-live-from-{usual}-{len(places)}",
+        help=LIVE_FROM_HELP,
+    )
+    return chosen or usual
 
 
 def _draw_number(box: DeltaGenerator, field: str, rule: Rule, key: str) -> float:

@@ -1,7 +1,8 @@
 """One assessment of a test: what was read goes through the pure parts and comes out as values.
 
-Each source may be missing. Without Prometheus the ledger speaks for the live traffic; without MLflow the models'
-surroundings stay unknown; the assessment says so and the rest stands.
+Each source may be missing. Where the rule reads live traffic from the counters and Prometheus is silent, the ledger's
+own rows are shown for information and decide nothing; without MLflow the models' surroundings stay unknown; the
+assessment says so and the rest stands.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from services.errors import DecantError
 from services.metrics.history import CounterHistory
 from services.stats import gates
 from services.stats.srm import srm
-from services.verdict import checks
+from services.verdict import checks, words
 from services.verdict.decide import decide
 from services.verdict.ledger_side import (
     ArmSums,
@@ -29,11 +30,10 @@ from services.verdict.model import Assessment, Check, Mark, MetricRow, Strand
 from services.verdict.paired import paired_strand
 from services.verdict.reading import Reading, Sources
 from services.verdict.rows import by_training, learned
-from services.verdict.rule import ABTest, Source
+from services.verdict.rule import ABTest, LiveFrom, Source
 from services.verdict.slicing import Slicing, find_slices
 from services.verdict.table import metric_rows
-from services.verdict.traffic import arm_tail, counters_strand, counters_tail, ledger_strand
-from services.verdict.words import SOURCES, amount
+from services.verdict.traffic import arm_tail, counters_strand, counters_tail, ledger_strand, unread_strand
 
 UNDER_WAY = ("queued", "running")
 SHOWN_MARKS = 200
@@ -68,12 +68,12 @@ class Assessing:
             self._tail(paired.a, paired.b, [record.id for record in paired.replays]),
             self._tail(a, b, side.replays),
         )
-        tails = [words for words in found if words]
+        tails = [said for said in found if said]
         if seen is not None and not tails:
-            tails += [words for words in [counters_tail(rule, seen)] if words]
+            tails += [said for said in [counters_tail(rule, seen)] if said]
         tail = tails[0] if tails else None
         pairs = paired_strand(rule, paired, tail, read.pace(paired))
-        live = self._live_strand(strata, seen, history, tail, why)
+        live, beside = self._live_strands(strata, seen, history, tail, why)
         strands = [strand for strand in (pairs, live) if strand is not None]
         table = metric_rows(rule, paired, strata, (a, b), strands)
         strip = self._checks(seen, history, strands, tails)
@@ -94,6 +94,7 @@ class Assessing:
             slices_note=detail.slicing.note,
             marks=tuple(_mark(change) for change in read.changes[-SHOWN_MARKS:]),
             undone=_mark(read.undone) if read.undone is not None else None,
+            beside=beside,
         )
 
     def _tail(self, a: ArmSums, b: ArmSums, replays: Sequence[int]) -> str | None:
@@ -102,23 +103,32 @@ class Assessing:
         top_a, top_b = (self._read.top_rewards(arm, s, replays) for arm, s in zip(self._arms, (a, b), strict=True))
         return arm_tail(a.reward, b.reward, top_a, top_b)
 
-    def _live_strand(
+    def _live_strands(
         self,
         strata: Sequence[tuple[ArmSums, ArmSums]],
         seen: LiveIntervals | None,
         history: CounterHistory | None,
         tail: str | None,
         why: str,
-    ) -> Strand | None:
-        if seen is None or history is None:
-            return ledger_strand(self._rule, strata, tail, why, self._read.until)
-        counted = counters_strand(self._rule, seen, tail, history.promql)
-        if counted is not None and counted.interval is not None:
-            return counted
-        # A burst between a few scrapes: too few intervals for the counters, while the ledger knows every row.
-        why = "The counters of this time hold too little for an interval."
-        booked = ledger_strand(self._rule, strata, tail, why, self._read.until)
-        return booked if booked is not None and (counted is None or booked.interval is not None) else counted
+    ) -> tuple[Strand | None, Strand | None]:
+        """The strand of where the rule reads live traffic; and, as long as that has no interval, the other one."""
+        rule = self._rule
+        booked = ledger_strand(rule, strata, tail, self._read.until)
+        counted = None
+        if seen is not None and history is not None:
+            counted = counters_strand(rule, seen, tail, history.promql)
+        if rule.live_source is LiveFrom.LEDGER:
+            ours, other = booked, counted
+            why = "The ledger holds no reward of a live replay."
+        else:
+            ours, other = counted, booked
+            why = why or "The counters hold no reward yet."
+        if ours is not None and ours.interval is not None:
+            return ours, None
+        unread = history is None and rule.live_source is LiveFrom.COUNTERS and rule.decided_by(Source.LIVE)
+        if ours is None and (other is not None or unread):
+            ours = unread_strand(rule, f"This test reads live traffic from the {words.PLACES[rule.live_source]}. {why}")
+        return ours, other if other is not None and other.interval is not None else None
 
     def _checks(
         self, seen: LiveIntervals | None, history: CounterHistory | None, strands: list[Strand], tails: list[str]
@@ -129,12 +139,14 @@ class Assessing:
         result = None if seen is None else srm(seen.routed_a, seen.routed_b, seen.share_b)
         # A reward that cannot be averaged is another question than whether there is enough of it.
         there = [s for s in strands if s.interval is not None or (tails and min(s.n_a, s.n_b) >= gates.REWARDS)]
-        passed = [f"{SOURCES[s.source]}, {amount(s)}" for s in there]
-        missing = [f"{SOURCES[s.source]}: {s.withheld.rstrip('.')}" for s in strands if s not in there]
+        passed = [f"{words.SOURCES[s.source]}, {words.amount(s)}" for s in there]
+        missing = [f"{words.SOURCES[s.source]}: {s.withheld.rstrip('.')}" for s in strands if s not in there]
         decides = any(self._rule.decided_by(s.source) for s in there)
         if there and not decides:  # and the source that does decide has not begun
             begun = {s.source for s in strands}
-            missing += [f"{SOURCES[s]}: nothing yet" for s in Source if self._rule.decided_by(s) and s not in begun]
+            missing += [
+                f"{words.SOURCES[s]}: nothing yet" for s in Source if self._rule.decided_by(s) and s not in begun
+            ]
         booked = [through_split(self._read.blocks, arm) for arm in self._arms]
         return (
             checks.attribution([checks.Booked(s.n, s.total) for s in booked], counted, mixed=mixed),

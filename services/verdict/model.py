@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from services.verdict.rule import ABTest, Source
+from services.verdict.rule import ABTest, LiveFrom, Source
 
 
 class Call(StrEnum):
@@ -123,6 +123,7 @@ class Strand:
         agreement: share of pairs on which both arms answered the same; None for live traffic.
         formula: which estimator, in words a statistician knows.
         query: the PromQL or the words for the ledger's query behind it.
+        read_from: of live traffic, whether counters or ledger speak; None for pairs.
     """
 
     source: Source
@@ -141,6 +142,7 @@ class Strand:
     agreement: float | None = None
     formula: str = ""
     query: str = ""
+    read_from: LiveFrom | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,8 @@ class Assessment:
     """Everything the Verdict page, the report and a decision rest on. `as_of` is when it was made.
 
     `headline` is one sentence with the call first; `fired` the rule that led to it, in words.
+    `beside` is what the place says from which the rule does not read live traffic, where the one it does read from has
+    no interval: for information, it names no winner and cannot object.
     `undone` is how the decision on the test was taken back, None if it stands or there was none.
     `decidable` is False when a check is red: a decision then needs an explicit override; `blockers` says why.
     """
@@ -204,6 +208,7 @@ class Assessment:
     slices_note: str = ""
     marks: tuple[Mark, ...] = ()
     undone: Mark | None = None
+    beside: Strand | None = None
 
     @property
     def deciding(self) -> Strand | None:

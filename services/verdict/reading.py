@@ -43,6 +43,7 @@ MOST_REPLAYS = 1000
 MOST_CHANGES = 1000
 MOST_SEARCHED = 50_000
 SHOWN_DISAGREEMENTS = 10
+READ_LEDGER = "A new test can read it from the ledger instead."
 STILL_S = 30.0
 """Outcomes younger than this show how fast a replay goes; older ones that it stands."""
 
@@ -156,9 +157,12 @@ class Reading:
             return None, "The reward can be negative, so no counter holds it."
         active = {block.replay for block in self.blocks if not block.paired}
         if any(r.id in active and not self._is_ours(r) for r in self._every_replay):
-            return None, "A replay of this time used another reward, which the counters have mixed in."
+            return None, f"The counters have mixed in a replay of this time that used another reward. {READ_LEDGER}"
         if side.left_out:
-            return None, "Rows were sent through the split more than once, which the counters cannot tell."
+            return (
+                None,
+                f"Rows were sent through the split more than once, which the counters cannot tell. {READ_LEDGER}",
+            )
         try:
             return self._sources.metrics.history(*self._where, self._test.started_at, self.until), ""
         except DecantError as error:

@@ -77,6 +77,7 @@ def _rule(assessment: Assessment) -> str:
         (f"{names.b}, the challenger", test.model_b),
         *words.rule_facts(test.rule),
         ("Fixed", f"{_at(test.started_at)} by {test.who}" + (f": {test.why}" if test.why else "")),
+        *(("Read as", said) for said in test.read_as),
     ]
     return _table((), [[escape(name), escape(said)] for name, said in facts], kind="facts")
 
@@ -154,6 +155,8 @@ def _strand(assessment: Assessment, strand: Strand) -> str:
         ("Estimator", strand.formula),
         ("Window", f"{_at(assessment.test.started_at)} to {_at(assessment.as_of)}"),
     ]
+    if strand.source is Source.LIVE and (other := words.beside(assessment)):
+        facts.append(("Beside it", other))
     picture = curve_svg(strand, COLOR_B, minimum=rule.minimum_effect, marks=assessment.marks)
     query = f"<pre>{escape(strand.query)}</pre>" if strand.query else ""
     return picture + _table((), [[escape(name), escape(said)] for name, said in facts], kind="facts") + query

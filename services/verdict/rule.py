@@ -28,6 +28,13 @@ class Decides(StrEnum):
     EITHER = "either"
 
 
+class LiveFrom(StrEnum):
+    """Where the evidence of live traffic is read. Never both: each has the whole error level of the source."""
+
+    COUNTERS = "counters"
+    LEDGER = "ledger"
+
+
 @dataclass(frozen=True, slots=True)
 class Guardrails:
     """How much worse B may get before its reward does not matter any more.
@@ -58,6 +65,7 @@ class Rule:
         guardrails: see there.
         decides: the source that names the winner. A test that took whichever says so first would have two chances to
             err, so where either may decide, each has half of alpha.
+        live_from: where live traffic is read; None, until the test begins, for the usual place.
     """
 
     champion: str = "a"
@@ -69,6 +77,12 @@ class Rule:
     planned_live: int = 5000
     guardrails: Guardrails = field(default_factory=Guardrails)
     decides: Decides = Decides.PAIRED
+    live_from: LiveFrom | None = None
+
+    @property
+    def live_source(self) -> LiveFrom:
+        """Where live traffic is read: what was fixed, else what is usual for the reward."""
+        return self.live_from or usual_live_from(self.reward)
 
     def decided_by(self, source: Source) -> bool:
         """Whether this source may name the winner."""
@@ -93,6 +107,11 @@ class Rule:
             raise InvalidInput(f"The minimum effect must be 0 or more, not {self.minimum_effect:g}.")
         if min(self.planned_pairs, self.planned_live) < 100:
             raise InvalidInput("Plan at least 100 rows of replay and 100 feedbacks of live traffic.")
+        if self.live_from is LiveFrom.COUNTERS and not self.reward.counted:
+            raise InvalidInput(
+                "Live traffic cannot be read from the counters: the reward can be negative, and counters only grow.",
+                "Read it from the ledger, or use another reward.",
+            )
         rails = self.guardrails
         if not (0 <= rails.error_increase <= 1 and 0 <= rails.slow_increase <= 1):
             raise InvalidInput("A guardrail is a share within 0 to 1.")
@@ -106,10 +125,37 @@ class Rule:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Rule:
-        """The rule of `to_json`. One from before a rule named its source let either decide, and is read so."""
+        """The rule of `to_json`, however old; `assumed` says what an older one did not say."""
         reward, rails = Reward.from_json(stored["reward"]), Guardrails(**stored["guardrails"])
         decides = Decides(stored.get("decides", Decides.EITHER))
-        return cls(**{**stored, "reward": reward, "guardrails": rails, "decides": decides})
+        said = stored.get("live_from")
+        live_from = LiveFrom(said) if said else usual_live_from(reward)
+        return cls(**{**stored, "reward": reward, "guardrails": rails, "decides": decides, "live_from": live_from})
+
+
+def usual_live_from(reward: Reward, protocol: str = "seldon") -> LiveFrom:
+    """The counters, which see the feedback of every client, unless rewards never reach them.
+
+    They do not if they can be negative, nor on servers of the V2 protocol, which has no feedback.
+    """
+    return LiveFrom.COUNTERS if reward.counted and protocol != "v2" else LiveFrom.LEDGER
+
+
+def assumed(stored: dict[str, Any]) -> tuple[str, ...]:
+    """What a rule from an earlier version of Decant left open, and how it is read now, in sentences."""
+    said = []
+    if "decides" not in stored:
+        said.append(
+            "This rule was fixed before Decant knew deciding sources; it is read as decided by either source, each at "
+            "half of alpha, so its call can differ from the one that was shown then."
+        )
+    if not stored.get("live_from"):
+        usual = usual_live_from(Reward.from_json(stored["reward"]))
+        said.append(
+            "It was fixed before rules said where live traffic is read; it is read from the "
+            f"{'arms’ counters' if usual is LiveFrom.COUNTERS else 'ledger'}, and from nothing else."
+        )
+    return tuple(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +163,7 @@ class ABTest:
     """One test of a deployment: its rule, the two models it compares, and its time.
 
     A test ends when it is decided, when another is started, or when one of its models is replaced. `ended_why` is
-    empty while it runs.
+    empty while it runs. `read_as` says how a rule of an earlier version of Decant is read; empty for others.
     """
 
     id: int
@@ -131,6 +177,7 @@ class ABTest:
     why: str = ""
     ended_at: datetime | None = None
     ended_why: str = ""
+    read_as: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from services.deployments.manifest import from_yaml
@@ -13,7 +14,7 @@ from services.traffic.rewards import Reward
 from services.verdict.assessing import Assessing
 from services.verdict.model import Assessment
 from services.verdict.reading import Sources
-from services.verdict.rule import ABTest, Decides, Rule
+from services.verdict.rule import ABTest, Decides, LiveFrom, Rule, assumed, usual_live_from
 
 MOST_CHANGES = 1000
 
@@ -50,15 +51,24 @@ class Verdicts:
 
         Raises NotFound for no such deployment and InvalidInput for one with a single arm.
         """
-        champion, challenger = self._arms(self._engine.get(namespace, deployment))
+        status = self._engine.get(namespace, deployment)
+        champion, challenger = self._arms(status)
         recent = self._store.replays.recent(namespace, deployment, 1)
         reward = Reward.from_json(recent[0].spec["reward"]) if recent else Rule().reward
-        return Rule(champion=champion, challenger=challenger, reward=reward)
+        live_from = usual_live_from(reward, status.deployment.protocol)
+        return Rule(champion=champion, challenger=challenger, reward=reward, live_from=live_from)
 
     def start(self, namespace: str, deployment: str, rule: Rule, *, note: ChangeNote) -> ABTest:
         """Begin a test under `rule`; the one that runs ends. Raises InvalidInput, NotFound, Conflict."""
-        rule = rule.validated()
         found = self._engine.get(namespace, deployment).deployment
+        if rule.live_from is None:
+            rule = replace(rule, live_from=usual_live_from(rule.reward, found.protocol))
+        if rule.live_from is LiveFrom.COUNTERS and found.protocol == "v2":
+            raise InvalidInput(
+                f"No counter holds rewards of {deployment}: its models speak the V2 protocol, which has no feedback.",
+                "Read live traffic from the ledger.",
+            )
+        rule = rule.validated()
         models = found.predictor(rule.champion).model_uri, found.predictor(rule.challenger).model_uri
         return test_of(self._store.tests.start(namespace, deployment, rule.to_json(), *models, note.who, note.why))
 
@@ -71,11 +81,12 @@ class Verdicts:
         note: ChangeNote,
         arms: tuple[str, ...] = (),
         decides: Decides = Decides.PAIRED,
+        live_from: LiveFrom | None = None,
     ) -> ABTest | None:
         """Begin a test with the usual rule and this reward if none runs and there are two arms to compare.
 
         `arms` are champion and challenger; the first two that are live if it is empty. `decides` is the source of what
-        is about to be sent.
+        is about to be sent, `live_from` where live traffic is read (None: the usual place).
 
         So whoever replays first and asks for the verdict later has fixed the rule before the first row.
         """
@@ -85,7 +96,7 @@ class Verdicts:
             if self.running(namespace, deployment) is not None:
                 return None
             champion, challenger = arms or self._arms(self._engine.get(namespace, deployment))
-            rule = Rule(champion, challenger, reward, decides=decides)
+            rule = Rule(champion, challenger, reward, decides=decides, live_from=live_from)
             return self.start(namespace, deployment, rule, note=note)
         except (InvalidInput, Conflict):  # a single arm, or somebody was quicker
             return None
@@ -175,6 +186,7 @@ def test_of(record: ABTestRecord) -> ABTest:
         why=record.why,
         ended_at=record.ended_at,
         ended_why=record.ended_why,
+        read_as=assumed(record.rule),
     )
 
 

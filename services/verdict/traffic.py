@@ -1,7 +1,8 @@
 """The strand of live traffic: arms that a split divided, from counters, or from the ledger where those cannot. Pure.
 
-Counters see the feedback of every client, so they come first. The ledger knows only what Decant sent, but knows it row
-by row: it stands in when Prometheus does not answer and for rewards that no counter can take.
+Counters see the feedback of every client. The ledger knows only what Decant sent, but knows it row by row, and also the
+rewards that no counter can take. Which of them speaks for a test is fixed in its rule: a test that relied on first one
+and then the other would have two chances to err.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from services.verdict.ledger_side import ArmSums, together
 from services.verdict.live import LiveIntervals, Values
 from services.verdict.model import CurvePoint, Interval, Strand
 from services.verdict.paired import as_interval
-from services.verdict.rule import Rule, Source
+from services.verdict.rule import LiveFrom, Rule, Source
 
 MOST_POINTS = 60
 BOUNDED_BY_ONE = {RewardKind.BOUNDED, RewardKind.HIT, RewardKind.BRIER}
@@ -77,13 +78,20 @@ def counters_strand(rule: Rule, seen: LiveIntervals, tail: str | None, promql: s
         remaining_s=left / rate if left and rate else None,
         formula=FROM_COUNTERS,
         query=promql,
+        read_from=LiveFrom.COUNTERS,
     )
 
 
+def unread_strand(rule: Rule, why: str) -> Strand:
+    """Nothing from where the rule reads live traffic; `why` says what is the matter."""
+    formula = FROM_COUNTERS if rule.live_source is LiveFrom.COUNTERS else FROM_LEDGER
+    return Strand(Source.LIVE, 0, 0, 0, None, why, formula=formula, read_from=rule.live_source)
+
+
 def ledger_strand(
-    rule: Rule, strata: Sequence[tuple[ArmSums, ArmSums]], tail: str | None, why: str, ends: datetime | None
+    rule: Rule, strata: Sequence[tuple[ArmSums, ArmSums]], tail: str | None, ends: datetime | None
 ) -> Strand | None:
-    """The strand from live replays in the ledger; `why` says what kept the counters from being used."""
+    """The strand from live replays in the ledger, or None if it holds no reward of any."""
     a, b = together(strata)
     if not a.reward.n + b.reward.n:
         return None
@@ -107,7 +115,8 @@ def ledger_strand(
         adjusted_for=len(strata) - 1,
         remaining_n=None if withheld else _left(rule, found),
         formula=FROM_LEDGER,
-        query=f"Ledger: rows of the test's live replays, by the split in force. {why}".strip(),
+        query="Ledger: rows of the test's live replays, by the split in force.",
+        read_from=LiveFrom.LEDGER,
     )
 
 

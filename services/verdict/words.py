@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from services.domain.text import NONE, THIN, count, duration, latency, number, percent, short_arms
 from services.verdict.model import Assessment, Call, Interval, Light, MetricRow, Strand
-from services.verdict.rule import Decides, Rule, Source
+from services.verdict.rule import Decides, LiveFrom, Rule, Source
 
 CALL_MARKS = {Call.SHIP: "↑", Call.KEEP: "=", Call.RUNNING: "⋯", Call.DISTRUST: "!"}
 """A mark per call, so that nobody needs to see colours."""
@@ -27,6 +27,8 @@ OBJECTS = {
     Decides.LIVE: "; a paired replay is shown and can object",
     Decides.EITHER: "",
 }
+PLACES = {LiveFrom.COUNTERS: "arms’ counters", LiveFrom.LEDGER: "ledger"}
+SEES = {LiveFrom.COUNTERS: "the feedback of every client", LiveFrom.LEDGER: "what Decant itself sent"}
 POINTS = "points"
 """The unit of a difference of shares: 3 % against 1 % is 2 points more, and not 200 % more."""
 
@@ -115,6 +117,18 @@ def amount(strand: Strand) -> str:
     return f"{count(strand.n)} {UNITS[strand.source]}"
 
 
+def beside(assessment: Assessment) -> str:
+    """What the place shows from which the rule does not read live traffic; "" where there is nothing to say."""
+    other = assessment.beside
+    if other is None or other.interval is None or other.read_from is None:
+        return ""
+    return (
+        f"For information only, as this test does not read live traffic there: by the {PLACES[other.read_from]} "
+        f"({amount(other)}), B − A is {change(other.interval.estimate, '')}, always-valid interval "
+        f"{bounds(other.interval, '')}. It names no winner."
+    )
+
+
 def left(strand: Strand) -> str:
     """How much is missing: `about 1,200 more rows, about 4 min at the present rate`; empty when it is not known."""
     if not strand.remaining_n:
@@ -163,6 +177,7 @@ def rule_facts(rule: Rule) -> list[tuple[str, str]]:
     return [
         ("Metric", "mean reward, B − A"),
         ("Decided by", DECIDES[rule.decides] + OBJECTS[rule.decides]),
+        ("Live traffic", f"read from the {PLACES[rule.live_source]}: {SEES[rule.live_source]}"),
         ("Reward", f"{rule.reward.label}, that is {rule.reward.formula} for truth y and prediction f"),
         ("Alpha", f"{rule.alpha:g}: the chance of ever naming a difference that is not there"),
         ("Minimum effect", minimum),

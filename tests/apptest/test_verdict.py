@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from app.components import verdict_badge
 from services.errors import Unavailable
 from services.verdict.model import Call
-from services.verdict.rule import Decides
+from services.verdict.rule import Decides, LiveFrom, Rule, assumed
 from tests.apptest.conftest import Dashboard, texts
 from tests.support.verdicts import EXAMPLES, START, ExampleVerdicts, ab_test, ship
 from tests.support.waiting import wait_until
@@ -273,3 +273,30 @@ def test_overview_does_without_verdicts_when_they_cannot_be_had(dashboard: Dashb
     assert not app.exception
     assert Call.SHIP.value not in texts(app)
     assert verdict_badge.latest(dashboard.services, "seldon", "ship") is None
+
+
+def test_a_silent_place_is_named_and_the_other_one_is_shown_for_information(
+    dashboard: Dashboard, verdicts: ExampleVerdicts
+):
+    said = texts(dashboard.open("verdict", deployment="seldon/unread"))
+    assert "reads live traffic from the arms’ counters" in said
+    assert "For information only" in said and "by the ledger (4,000 rewards)" in said
+
+
+def test_an_older_rule_says_how_it_is_read(dashboard: Dashboard, verdicts: ExampleVerdicts):
+    stored = Rule().to_json()
+    del stored["decides"], stored["live_from"]
+    verdicts.past["ship"] = [ab_test("ship", Rule.from_json(stored), read_as=assumed(stored))]
+    said = texts(dashboard.open("verdict", deployment="seldon/ship"))
+    assert "fixed before Decant knew deciding sources" in said
+    assert "fixed before rules said where live traffic is read" in said
+
+
+def test_where_live_traffic_is_read_is_chosen_with_the_rule(dashboard: Dashboard, verdicts: ExampleVerdicts):
+    dashboard.deploy("wine")
+    app = dashboard.open("verdict", **WHERE)
+    app.radio(key="first-seldon-wine-live-from-counters-2").set_value(LiveFrom.LEDGER)
+    app.text_input(key="first-seldon-wine-why").set_value("is B better?")
+    app.button(key="first-seldon-wine-start").click().run()
+    assert not app.exception
+    assert [rule.live_from for rule, _ in verdicts.started] == [LiveFrom.LEDGER]

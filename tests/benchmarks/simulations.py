@@ -18,6 +18,7 @@ from tests.simulation.drift import DAYS, live_through, stratify
 from tests.simulation.families import FAMILIES, TUTORIAL, bernoulli, bounded, mean_bounded, normal, of_residuals
 from tests.simulation.pairs import PAIRS, PLANTED, replay
 from tests.simulation.peeking import ahead, errors, peek
+from tests.simulation.places import read_live
 from tests.simulation.routing import route
 from tests.simulation.sources import both_sources
 from tests.simulation.wines import shuffle
@@ -114,6 +115,15 @@ def _sources() -> Iterator[Line]:
         yield _at_most(f"winner named, equal arms, both sources, decided by {decides}", found.named, peer)
 
 
+def _places() -> Iterator[Line]:
+    """Live traffic read from where the rule says; what a test would risk that took either as it comes, beside it."""
+    for family in (FAMILIES[6], bernoulli(0.1), normal()):
+        found = read_live(family, runs=SLOW_RUNS, seed=SEED + 14)
+        peer = f"ledger until the counters can: {found.one_then_other}; one of them: {found.whichever}"
+        yield _at_most(f"false alarms, live read from the counters, {family.name}", found.counters, peer)
+        yield _at_most(f"false alarms, live read from the ledger, {family.name}", found.ledger, peer)
+
+
 def _guardrails() -> Iterator[Line]:
     for rate in (0.001, 0.01, 0.1):
         by_share = {share: errors(rate, share, runs=RUNS, seed=SEED + 4) for share in (0.5, 0.2, 0.05)}
@@ -191,6 +201,6 @@ def _attribution() -> Iterator[Line]:
 
 
 PARTS = (
-    *(_equal_arms, _long, _small_share, _planted, _pairs, _sources, _guardrails),
+    *(_equal_arms, _long, _small_share, _planted, _pairs, _sources, _places, _guardrails),
     *(_routing, _drift, _counters, _slices, _attribution),
 )

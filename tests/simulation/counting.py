@@ -28,7 +28,7 @@ def peek_counters(family: Family, *, share_b: float, runs: int, seed: int, bound
         a, b = draw_looks(family, family, share_b, 100, INTERVALS, per_interval, rng)
         grown = [np.diff(part, axis=1, prepend=0.0) for part in (a.n, a.total, b.n, b.total)]
         curve = aipw_curve(*grown, np.full(a.n.shape, share_b), planned=5000)
-        open_ = _open(a, b, *grown, bound)
+        open_ = counter_gates_open(a, b, *grown, bound)
         found += int((curve.excludes_zero & open_).any(axis=1).sum())
     return Share(found, runs // 100 * 100)
 
@@ -64,7 +64,7 @@ def _arm(
     return n, np.diff(upto, prepend=0.0), Sums.of(rows)
 
 
-def _open(
+def counter_gates_open(
     a: Looks, b: Looks, n_a: np.ndarray, s_a: np.ndarray, n_b: np.ndarray, s_b: np.ndarray, bound: float | None
 ) -> np.ndarray:
     """gates.enough_batches and gates.tail_batches as booleans, shape (experiments, intervals); rewards of one sign."""

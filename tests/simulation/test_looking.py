@@ -18,6 +18,7 @@ from tests.simulation.drift import DAYS, live_through, stratify
 from tests.simulation.families import FAMILIES, TUTORIAL, Family, bernoulli, bounded, mean_bounded, normal, of_residuals
 from tests.simulation.pairs import PAIRS, PLANTED, Pairs, pair_gates_open, replay
 from tests.simulation.peeking import ahead, draw_looks, errors, gates_open, peek
+from tests.simulation.places import read_live
 from tests.simulation.routing import route
 from tests.simulation.sources import both_sources, whichever_first
 
@@ -116,6 +117,14 @@ def test_taking_whichever_source_speaks_first_at_the_whole_alpha_errs_more_often
 @pytest.mark.parametrize("decides", list(Decides))
 def test_the_rule_with_both_sources_finds_a_better_arm(decides: Decides):
     assert both_sources(Rule(decides=decides), runs=200, seed=33, gain=0.1).named.at_least > 0.95
+
+
+def test_live_traffic_read_from_the_place_that_the_rule_has_fixed():
+    """Counters or ledger, each at the whole alpha: one test relies on one of them."""
+    found = read_live(FAMILIES[6], runs=2 * RUNS, seed=34)
+    assert found.counters.at_most <= ALPHA
+    assert found.ledger.at_most <= ALPHA
+    assert found.whichever.value > max(found.counters.value, found.ledger.value), "two places are two chances to err"
 
 
 @pytest.mark.parametrize("share_b", [0.5, 0.2, 0.1, 0.05])

@@ -27,9 +27,10 @@ from services.verdict.model import (
     Slice,
     Strand,
 )
-from services.verdict.rule import ABTest, Decides, Rule, Source
+from services.verdict.rule import ABTest, Decides, LiveFrom, Rule, Source
 from services.verdict.service import no_test
 from services.verdict.table import GUARDRAILS, JUDGED_LIVE
+from services.verdict.traffic import unread_strand
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 GREEN = (
@@ -243,7 +244,15 @@ def fresh() -> Assessment:
     return assessed(ab_test("fresh"), (*checks, GREEN[5]), None, None)
 
 
-EXAMPLES = {made.__name__: made for made in (ship, keep, running, distrust, fresh)}
+def unread() -> Assessment:
+    """The counters, from which the rule reads live traffic, are silent; the ledger's own rows are shown beside."""
+    rule = Rule(decides=Decides.LIVE, live_from=LiveFrom.COUNTERS)
+    silent = unread_strand(rule, "This test reads live traffic from the arms’ counters. Prometheus does not answer.")
+    beside = strand(Source.LIVE, 4000, 0.05, 0.24, 5000, read_from=LiveFrom.LEDGER)
+    return assessed(ab_test("unread", rule), GREEN, None, silent, table=table(None, silent, rule=rule), beside=beside)
+
+
+EXAMPLES = {made.__name__: made for made in (ship, keep, running, distrust, fresh, unread)}
 
 
 @dataclass

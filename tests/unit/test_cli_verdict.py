@@ -16,7 +16,7 @@ from app.cli import verdict_tests as test_commands
 from app.cli.main import cli
 from services.errors import Unavailable
 from services.traffic.rewards import RewardKind
-from services.verdict.rule import Decides
+from services.verdict.rule import Decides, LiveFrom, Rule, assumed
 from tests.support.verdicts import EXAMPLES, START, ExampleVerdicts, ab_test
 
 Invoke = Callable[..., Result]
@@ -115,6 +115,24 @@ def test_the_source_that_decides_is_part_of_the_rule(invoke: Invoke, verdicts: E
     assert [rule.decides for rule, _ in verdicts.started] == [Decides.EITHER, Decides.LIVE, Decides.PAIRED]
     assert invoke("test", "start", "wine", "--why", "x", "--decides", "both").exit_code == 2
     assert set(test_commands.DECIDES) == {str(source) for source in Decides}
+
+
+def test_where_live_traffic_is_read_is_part_of_the_rule(invoke: Invoke, verdicts: ExampleVerdicts):
+    said = invoke("test", "start", "wine", "--why", "better?", "--live-from", "ledger").stdout
+    assert "Live traffic: read from the ledger: what Decant itself sent" in said
+    invoke("test", "start", "wine", "--why", "as usual")
+    assert [rule.live_from for rule, _ in verdicts.started] == [LiveFrom.LEDGER, None]
+
+
+def test_how_an_older_rule_is_read_and_what_the_other_place_says_are_told(invoke: Invoke, verdicts: ExampleVerdicts):
+    stored = Rule().to_json()
+    del stored["decides"]
+    verdicts.past["ship"] = [ab_test("ship", Rule.from_json(stored), read_as=assumed(stored))]
+    for command in (("verdict", "ship"), ("test", "show", "ship")):
+        assert "fixed before Decant knew deciding sources" in invoke(*command).stdout
+    said = invoke("verdict", "unread").stdout
+    assert "reads live traffic from the arms’ counters" in said
+    assert "For information only" in said and "by the ledger (4,000 rewards)" in said
 
 
 @pytest.mark.parametrize(

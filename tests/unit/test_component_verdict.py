@@ -23,7 +23,7 @@ from services.verdict import words
 from services.verdict.model import Assessment, Light, Slice, Strand
 from services.verdict.rule import Decides, Rule, Source
 from services.verdict.table import JUDGED_LIVE
-from tests.support.verdicts import DISAGREEMENTS, EXAMPLES, START, distrust, keep, running, ship
+from tests.support.verdicts import DISAGREEMENTS, EXAMPLES, START, distrust, keep, running, ship, unread
 
 COLORS = {"a": "#aaaaaa", "b": "#bbbbbb", "": "#000000"}
 
@@ -152,6 +152,16 @@ class TestTable:
         said = table_html(running(), COLORS)
         assert "A (cautious)" in said
         assert "B (bold)" in said
+
+
+class TestRule:
+    def test_the_line_says_where_live_traffic_is_read(self):
+        assert "live traffic read from the arms’ counters" in rule_line(unread(), UTC)
+
+    def test_the_other_place_is_in_words_and_in_no_row_of_the_table(self):
+        assert "by the ledger (4,000 rewards)" in words.beside(unread())
+        assert words.beside(ship()) == ""
+        assert "B is better" not in table_html(unread(), COLORS).split("p95")[0]
 
 
 class TestFigure:

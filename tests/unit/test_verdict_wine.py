@@ -33,7 +33,7 @@ from services.verdict.model import Call, Light
 from services.verdict.paired import paired_strand
 from services.verdict.reading import Sources
 from services.verdict.rows import MOST_PAIRS, by_training, replay_rows
-from services.verdict.rule import ABTest, Decides, Rule
+from services.verdict.rule import ABTest, Decides, LiveFrom, Rule
 from services.verdict.service import Verdicts
 from services.verdict.table import metric_rows
 from services.verdict.traffic import ledger_strand
@@ -202,24 +202,31 @@ def test_a_replay_under_another_reward_is_not_evidence(world: World):
     assert world.verdicts.assess("seldon", "wine").paired is None
 
 
-def test_without_prometheus_the_ledger_speaks_for_the_traffic(world: World):
-    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+def test_a_test_that_reads_the_ledger_does_not_need_prometheus(world: World):
+    rule = Rule(reward=BOUNDED, decides=Decides.LIVE, live_from=LiveFrom.LEDGER)
+    world.verdicts.start("seldon", "wine", rule, note=NOTE)
     world.traffic(world.replay(BOUNDED, mode="live"), BOUNDED, 2000)
     found = world.verdicts.assess("seldon", "wine")
     assert found.live is not None and found.live.n == 2000
-    assert "Prometheus" in found.live.query
+    assert found.live.read_from is LiveFrom.LEDGER and found.beside is None
     assert found.call is Call.RUNNING, "one pass at 80/20 cannot tell two so similar models apart"
     assert found.live.remaining_n is None or found.live.remaining_n > 1000
 
 
 def test_rows_sent_through_the_split_again_are_load_and_no_evidence(world: World):
-    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED, live_from=LiveFrom.LEDGER), note=NOTE)
     world.traffic(world.replay(BOUNDED, mode="live"), BOUNDED, 1500)
     world.traffic(world.replay(BOUNDED, mode="live"), BOUNDED, 1000)
     world.traffic(world.replay(BOUNDED, mode="live", passes=5, digest="others"), BOUNDED, 500)
     found = world.verdicts.assess("seldon", "wine")
     assert found.live is not None and found.live.n == 1500
-    assert "more than once" in found.live.query, "so the counters are not asked"
+    world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
+    world.traffic(world.replay(BOUNDED, mode="live"), BOUNDED, 1500)
+    world.traffic(world.replay(BOUNDED, mode="live"), BOUNDED, 1000)
+    found = world.verdicts.assess("seldon", "wine")
+    assert found.live is not None and found.live.interval is None
+    assert "more than once" in found.live.withheld, "so the counters are not asked"
+    assert found.beside is not None and found.beside.n == 1500
 
 
 def test_counters_that_hold_another_reward_are_not_asked(world: World):
@@ -229,9 +236,10 @@ def test_counters_that_hold_another_reward_are_not_asked(world: World):
     world.traffic(before, TUTORIAL, 300)
     world.traffic(world.replay(BOUNDED, mode="live"), BOUNDED, 1000)
     found = world.verdicts.assess("seldon", "wine")
-    assert found.live is not None and found.live.n == 1000
-    assert "another reward" in found.live.query
-    assert found.live.mean_a is not None and found.live.mean_a < 1
+    assert found.live is not None and found.live.interval is None
+    assert "another reward" in found.live.withheld
+    assert found.beside is not None and found.beside.n == 1000
+    assert found.beside.mean_a is not None and found.beside.mean_a < 1
 
 
 def test_another_replays_tail_does_not_spoil_this_reward(world: World):
@@ -336,4 +344,4 @@ def call_of_traffic(earned: np.ndarray, to_b: np.ndarray) -> Call:
     """The call after these rewards of live traffic."""
     a, b = ArmSums(reward=Sums.of(earned[~to_b])), ArmSums(reward=Sums.of(earned[to_b]))
     test = replace(TEST, rule=Rule(decides=Decides.LIVE))
-    return decide(test, (), None, ledger_strand(test.rule, [(a, b)], None, "", NOW), ()).call
+    return decide(test, (), None, ledger_strand(test.rule, [(a, b)], None, NOW), ()).call
