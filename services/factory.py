@@ -93,7 +93,7 @@ def build_services(settings: Settings) -> Services:
         models=models,
         datasets=DatasetCatalogue(settings.tracking_uri),
         training=TrainingJobs(database, queue, settings),
-        predictions=PredictionClient(settings.request_timeout_s),
+        predictions=PredictionClient(settings.request_timeout_s, engine.relay),
         replays=ReplayJobs(store, queue, engine, settings, begin_test=partial(_begin_test, verdicts)),
         metrics=metrics,
         store=store,

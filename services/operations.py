@@ -52,7 +52,7 @@ _SPLIT_TEXT = re.compile(r"[a-z0-9-]+=\d+(,[a-z0-9-]+=\d+)*")
 
 def split_text(split: Split) -> str:
     """A split as the history and the ledger write it: `a=80,b=20`."""
-    return ",".join(f"{name}={percent}" for name, percent in split.shares)
+    return split.text
 
 
 def read_split(text: str) -> Split | None:

@@ -14,12 +14,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.deployments.engine import Engine
-from services.domain import PINNED, DeploymentStatus, Endpoint, Outcome, OutcomeStatus, Prediction
-from services.errors import DecantError
+from services.domain import PINNED, DeploymentStatus, Endpoint, Outcome, OutcomeStatus, Prediction, Split
+from services.errors import DecantError, InvalidPayload
 from services.evidence.store import EvidenceStore
-from services.operations import split_text
+from services.traffic.attribution import UNKNOWN_ARM
 from services.traffic.client import PredictionClient
-from services.traffic.protocol import request_body
 from services.traffic.rewards import Reward
 
 
@@ -41,7 +40,8 @@ class Answer:
 
     Either `prediction` or `error` is None. `feedback_error` says why there is no reward, or why it did not arrive,
     though the prediction did. `fed` says that the reward reached the arm's counter: that of an arm that was asked past
-    the split is not sent, nor one that can be negative.
+    the split is not sent, nor one that can be negative, nor any of a V2 model, whose protocol has no feedback.
+    `drawn_by` is the split by which Decant itself drew the arm, where no ingress could.
     """
 
     asked: str | None
@@ -53,11 +53,12 @@ class Answer:
     reward: float | None = None
     feedback_error: DecantError | None = None
     fed: bool = False
+    drawn_by: Split | None = None
 
     @property
     def predictor(self) -> str:
         """The arm that answered, or was asked; "" when nothing tells."""
-        return (self.prediction.predictor if self.prediction else "") or self.asked or ""
+        return (self.prediction.predictor if self.prediction else "") or self.asked or self.endpoint.predictor
 
 
 def try_row(
@@ -69,9 +70,9 @@ def try_row(
 ) -> tuple[Answer, ...]:
     """Send the row to each of `asked` at once and record the outcomes, with rewards where the truth is known.
 
-    A reward is sent as feedback only if the row went through the split, since the arms' counters are for traffic that
-    the split divides, and if it is of a kind that is never negative, since they only grow. All are in the ledger. A
-    failure of one arm is part of its answer.
+    A reward is sent as feedback, straight to the arm that answered, only if the row went through the split, since the
+    arms' counters are for traffic that the split divides, and if it is of a kind that is never negative, since they
+    only grow. All are in the ledger. A failure of one arm is part of its answer.
 
     Raises:
         NotFound: if there is no such deployment or arm.
@@ -80,7 +81,8 @@ def try_row(
     status = engine.get(trial.namespace, trial.deployment)
     endpoints = [engine.endpoint(trial.namespace, trial.deployment, arm) for arm in asked]
     with ThreadPoolExecutor(max_workers=len(endpoints), thread_name_prefix="trial") as pool:
-        answers = tuple(pool.map(lambda pair: _ask(predictions, trial, *pair), zip(asked, endpoints, strict=True)))
+        ways = zip(asked, endpoints, strict=True)
+        answers = tuple(pool.map(lambda way: _ask(engine, predictions, trial, *way), ways))
     store.record_outcomes([_outcome(trial, status, answer) for answer in answers])
     return answers
 
@@ -104,43 +106,50 @@ def send_rows(
         Rejected, InvalidPayload, Unavailable: as PredictionClient.predict; the rows are recorded as failed.
     """
     namespace, name = status.deployment.namespace, status.deployment.name
-    endpoint = engine.endpoint(namespace, name, arm)
+    way = engine.endpoint(namespace, name, arm)
+    endpoint, drawn_by = way.chosen(), way.split
     puid = uuid.uuid4().hex
     trials = [Trial(namespace, name, tuple(row), tuple(names)) for row in rows]
     puids = [puid] if len(rows) == 1 else [f"{puid}-{i}" for i in range(len(rows))]
     try:
         found, request, response = predictions.predict(endpoint, rows, names, puid)
     except DecantError as error:
-        failed = Answer(arm, endpoint, {}, error=error)
+        failed = Answer(arm, endpoint, {}, error=error, drawn_by=drawn_by)
         store.record_outcomes(
             [replace(_outcome(t, status, failed), puid=p) for t, p in zip(trials, puids, strict=True)]
         )
         raise
     # A model that answers another number of values than it got rows has given none of them an answer of its own.
     values = found.values if len(found.values) == len(rows) else (list(found.values),) * len(rows)
-    answers = [Answer(arm, endpoint, {}, prediction=replace(found, values=(value,))) for value in values]
+    answered = Answer(arm, endpoint, {}, prediction=found, drawn_by=drawn_by)
+    answers = [replace(answered, prediction=replace(found, values=(value,))) for value in values]
     outcomes = [_outcome(trial, status, answer) for trial, answer in zip(trials, answers, strict=True)]
     given = [found.puid or puid] if len(rows) == 1 else puids
     store.record_outcomes([replace(outcome, puid=p) for outcome, p in zip(outcomes, given, strict=True)])
     return found, request, response
 
 
-def _ask(predictions: PredictionClient, trial: Trial, arm: str | None, endpoint: Endpoint) -> Answer:
+def _ask(engine: Engine, predictions: PredictionClient, trial: Trial, arm: str | None, way: Endpoint) -> Answer:
     puid = uuid.uuid4().hex
-    asked = request_body([trial.row], trial.names)
+    answer = Answer(arm, way.chosen(), {}, drawn_by=way.split)
     try:
-        prediction, request, response = predictions.predict(endpoint, [trial.row], trial.names, puid)
+        request = predictions.request_for(answer.endpoint, [trial.row], trial.names, puid)
+        answer = replace(answer, request=request)
+        prediction, response = predictions.send(answer.endpoint, request, puid)
     except DecantError as error:
-        return Answer(arm, endpoint, asked, error=error)
-    done = Answer(arm, endpoint, request, response, prediction)
+        return replace(answer, error=error)
+    done = replace(answer, response=response, prediction=prediction)
     if trial.truth is None or trial.reward is None:
         return done
-    reward, counted = None, arm is None and trial.reward.counted
+    reward, counted = None, arm is None and trial.reward.counted and way.feeds
     try:
         reward = trial.reward(trial.truth, prediction.values[0] if prediction.values else None)
         counted = counted and not reward < 0  # of a formula that was never negative where it was tried
         if counted:
-            predictions.feedback(endpoint, request, response, reward, trial.truth)
+            if not prediction.predictor:
+                raise InvalidPayload("reward", UNKNOWN_ARM)
+            to = engine.endpoint(trial.namespace, trial.deployment, prediction.predictor)
+            predictions.feedback(to, request, response, reward, trial.truth)
     except DecantError as error:
         return replace(done, reward=reward, feedback_error=error)
     return replace(done, reward=reward, fed=counted)
@@ -152,14 +161,16 @@ def _outcome(trial: Trial, status: DeploymentStatus, answer: Answer) -> Outcome:
     if found is None:
         state = OutcomeStatus.PREDICTION_FAILED
     else:
-        unfed = answer.feedback_error is not None and answer.asked is None
+        unfed = answer.feedback_error is not None and answer.asked is None and bool(answer.predictor)
         state = OutcomeStatus.FEEDBACK_FAILED if unfed else OutcomeStatus.OK
     return Outcome(
         puid=found.puid if found else uuid.uuid4().hex,
         namespace=trial.namespace,
         deployment=trial.deployment,
         predictor=answer.predictor,
-        segment=split_text(status.in_force or status.requested) if answer.asked is None else f"{PINNED}{answer.asked}",
+        segment=(answer.drawn_by or status.in_force or status.requested).text
+        if answer.asked is None
+        else f"{PINNED}{answer.asked}",
         replay=None,
         row=None,
         prediction=found.values[0] if found and found.values else None,

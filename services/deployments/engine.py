@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Split
+from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Relay, Split
 
 
 class Engine(Protocol):
     """Runs deployments. All methods raise Unavailable when the engine itself cannot be reached."""
+
+    @property
+    def relay(self) -> Relay | None:
+        """Passes requests to endpoints that have no address here (`Endpoint.through`); None where all have one."""
+        ...
 
     def get(self, namespace: str, name: str) -> DeploymentStatus:
         """Raises NotFound."""
@@ -54,7 +59,10 @@ class Engine(Protocol):
         ...
 
     def endpoint(self, namespace: str, name: str, predictor: str | None = None) -> Endpoint:
-        """Where to send requests: through the split, or pinned to `predictor`. Raises NotFound."""
+        """Where to send requests: through the split, or pinned to `predictor`. Raises NotFound.
+
+        Feedback goes to the endpoint of the predictor that answered; through the split it may be divided again.
+        """
         ...
 
     def logs(self, namespace: str, name: str, predictor: str, tail: int = 100) -> list[str]:

@@ -45,6 +45,9 @@ CONFIRM_POLL_S = 0.005
 class LocalEngine:
     """Implements `services.deployments.engine.Engine`."""
 
+    relay = None
+    """Everything has an address on this machine."""
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._paths = settings.paths
@@ -87,8 +90,13 @@ class LocalEngine:
         desired = self._desired.get(namespace, name)
         if predictor is not None:
             desired.deployment.predictor(predictor)
-        headers = ((PREDICTOR_HEADER, predictor),) if predictor else ()
-        return Endpoint(f"{self._settings.gateway_url}/seldon/{namespace}/{name}", headers)
+        return Endpoint(
+            url=f"{self._settings.gateway_url}/seldon/{namespace}/{name}",
+            headers=((PREDICTOR_HEADER, predictor),) if predictor else (),
+            protocol=desired.deployment.protocol,
+            model=name,  # the model servers know it by the deployment's name too, whichever arm it is
+            predictor=predictor or "",
+        )
 
     def logs(self, namespace: str, name: str, predictor: str, tail: int = 100) -> list[str]:
         self._find(namespace, name).deployment.predictor(predictor)

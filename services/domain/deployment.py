@@ -46,6 +46,11 @@ class Split:
     def names(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.shares)
 
+    @property
+    def text(self) -> str:
+        """As the history and the ledger write it: `a=80,b=20`."""
+        return ",".join(f"{name}={percent}" for name, percent in self.shares)
+
     def as_dict(self) -> dict[str, int]:
         return dict(self.shares)
 

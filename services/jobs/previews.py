@@ -37,4 +37,5 @@ def preview_replay(engine: Engine, settings: Settings, spec: ReplaySpec) -> Prev
         chosen = np.sort(np.random.default_rng(SEED).choice(chosen, PREVIEW_ROWS, replace=False))
     values, truths = dataset.feature_rows(spec.target), dataset.truths(spec.target)
     rows = [ReplayRow(int(index), values[index], truths[index]) for index in chosen]
-    return asyncio.run(preview(endpoints, rows, dataset.features(spec.target), settings.request_timeout_s))
+    names = dataset.features(spec.target)
+    return asyncio.run(preview(endpoints, rows, names, settings.request_timeout_s, engine.relay))

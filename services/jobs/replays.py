@@ -169,7 +169,7 @@ class ReplayJobs:
         try:
             plan = make_plan(self._store, self._settings, record, self._patience_s)
             began, cpu = time.monotonic(), time.process_time()
-            latest = asyncio.run(run_replay(plan, hooks, signal, before.arms))
+            latest = asyncio.run(run_replay(plan, hooks, signal, before.arms, self._engine.relay))
             took = max(time.monotonic() - began, 1e-9)
             pace, busy = (latest.done - before.done) / took, (time.process_time() - cpu) / took
             hooks.latest = replace(latest, rows_per_s=pace, busy=busy)

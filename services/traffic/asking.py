@@ -5,32 +5,79 @@ Both the replay and its preview ask through here, so a preview sees exactly what
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from yarl import URL
 
-from services.domain import Endpoint
+from services.domain import V2, Endpoint
 from services.errors import InvalidPayload
-from services.traffic.protocol import ARM_HEADER, FEEDBACK, PREDICTIONS, PUID_HEADER, answering_arm, response_values
-from services.traffic.sending import Sender, json_headers
+from services.traffic.attribution import answering_arm
+from services.traffic.inference import Inputs, infer_path, infer_values, metadata_path, read_metadata
+from services.traffic.protocol import FEEDBACK, PREDICTIONS, PUID_HEADER, response_values
+from services.traffic.sending import Proxied, Sender, json_headers
 
 
 @dataclass(slots=True)
 class Route:
-    """An endpoint made ready for sending: parsed and merged once, not per row. `name` is the arm it is pinned to."""
+    """An endpoint made ready for sending: parsed and merged once, not per row.
+
+    `name` is the arm it leads to, "" through the split. Where Decant draws the arm itself, `arms` holds their routes
+    with their shares, and each row takes the one that `chosen` gives. `inputs` is what a V2 model wants, once known.
+    """
 
     name: str
     endpoint: Endpoint
-    predictions: URL
-    feedback: URL
+    columns: tuple[str, ...]
+    header: bytes
+    predictions: URL | Proxied
+    feedback: URL | Proxied
     headers: dict[str, str]
+    arms: tuple[tuple[int, Route], ...] = ()
+    inputs: Inputs | None = None
 
     @classmethod
-    def to(cls, name: str, endpoint: Endpoint) -> Route:
-        urls = URL(endpoint.url + PREDICTIONS), URL(endpoint.url + FEEDBACK)
-        return cls(name, endpoint, *urls, json_headers(dict(endpoint.headers)))
+    def to(cls, name: str, endpoint: Endpoint, columns: Sequence[str]) -> Route:
+        return cls(
+            name=name,
+            endpoint=endpoint,
+            columns=tuple(columns),
+            header=orjson.dumps(list(columns)),
+            predictions=target(endpoint, infer_path(endpoint.model) if endpoint.protocol == V2 else PREDICTIONS),
+            feedback=target(endpoint, FEEDBACK),
+            headers=json_headers(dict(endpoint.headers)),
+            arms=tuple((arm.share, cls.to(arm.predictor, arm.endpoint, columns)) for arm in endpoint.arms)
+            if endpoint.drawn
+            else (),
+        )
+
+    def chosen(self) -> Route:
+        """The way of the next row."""
+        if not self.arms:
+            return self
+        weights = [share for share, _ in self.arms]
+        return random.choices(self.arms, weights if any(weights) else None)[0][1]
+
+    def body(self, row: Row, puid: str) -> bytes:
+        """Raises InvalidPayload for a row that a V2 model's inputs cannot be made of."""
+        if self.inputs is not None:
+            return orjson.dumps(self.inputs.body([row.cells], puid), default=str)
+        return b'{"data":{"names":%b,"ndarray":[%b]}}' % (self.header, row.json)
+
+
+@dataclass(slots=True)
+class Row:
+    """The values of one row, also as a JSON array."""
+
+    cells: Sequence[object]
+    json: bytes
+
+    @classmethod
+    def of(cls, cells: Sequence[object]) -> Row:
+        return cls(cells, orjson.dumps(cells, default=str))
 
 
 @dataclass(slots=True)  # not frozen: made once per row
@@ -44,21 +91,44 @@ class Reply:
     body: bytes = b""
 
 
-async def ask(sender: Sender, route: Route, names: bytes, values: bytes, puid: str) -> Reply:
-    """Send one row (`names` and `values` are JSON arrays). Raises GaveUp and Stopping as `Sender.post` does."""
-    body = b'{"data":{"names":%b,"ndarray":[%b]}}' % (names, values)
+def target(endpoint: Endpoint, path: str) -> URL | Proxied:
+    """Where requests for `path` go: to a URL, or to a Service through the API server."""
+    return Proxied(endpoint.through, path) if endpoint.through else URL(endpoint.url + path)
+
+
+async def ask(sender: Sender, route: Route, row: Row, puid: str) -> Reply:
+    """Send one row. Raises GaveUp, Stopping and Forbidden as `Sender.post` does."""
+    v2 = route.endpoint.protocol == V2
+    try:
+        if v2 and route.inputs is None:
+            route.inputs = await _inputs(sender, route)
+        body = route.body(row, puid)
+    except InvalidPayload as error:
+        return Reply(route.name, 0.0, error=error.sentence)
     answer = await sender.post(
         route.predictions, body, {**route.headers, PUID_HEADER: puid}, f"predictions {route.name}"
     )
     if answer.status >= 400:
-        return Reply(answer.headers.get(ARM_HEADER, route.name), answer.latency_ms, error=answer.words)
+        arm = answering_arm(answer.headers, None, route.endpoint) or route.name
+        return Reply(arm, answer.latency_ms, error=answer.words)
     try:
         parsed = orjson.loads(answer.body)
-        (prediction,) = response_values(parsed)
+        (prediction,) = infer_values(parsed) if v2 else response_values(parsed)
     except (orjson.JSONDecodeError, InvalidPayload, ValueError) as error:
         return Reply(route.name, answer.latency_ms, error=f"the answer is not one prediction: {error}")
     arm = answering_arm(answer.headers, parsed, route.endpoint)
     return Reply(arm, answer.latency_ms, prediction, body=answer.body)
+
+
+async def _inputs(sender: Sender, route: Route) -> Inputs:
+    """What the model says that it takes. Behind a split, the first arm is asked: the arms go by different names."""
+    asked = route.endpoint.arms[0].endpoint if route.endpoint.arms else route.endpoint
+    path = metadata_path(asked.model)
+    answer = await sender.get(target(asked, path), json_headers(dict(asked.headers)), f"metadata {route.name}")
+    try:
+        return Inputs(route.columns, read_metadata(orjson.loads(answer.body)) if answer.status < 400 else ())
+    except orjson.JSONDecodeError:
+        return Inputs(route.columns)
 
 
 def unwrap(value: Any) -> Any:

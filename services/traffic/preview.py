@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from services.domain import Endpoint
+from services.domain import Endpoint, Relay
 from services.errors import InvalidPayload
 from services.stats.gates import hill, tail
 from services.stats.sums import Sums
-from services.traffic.asking import Reply, Route, ask, unwrap
+from services.traffic.asking import Reply, Route, Row, ask, unwrap
 from services.traffic.replay import ReplayRow
 from services.traffic.reward_values import number, single
 from services.traffic.rewards import Reward
@@ -68,21 +67,24 @@ class PreviewSummary:
 
 
 async def preview(
-    endpoints: Mapping[str, Endpoint], rows: Sequence[ReplayRow], names: Sequence[str], timeout_s: float
+    endpoints: Mapping[str, Endpoint],
+    rows: Sequence[ReplayRow],
+    names: Sequence[str],
+    timeout_s: float,
+    relay: Relay | None = None,
 ) -> Preview:
     """Send `rows` to each arm of `endpoints`. Failures are part of the answer; no feedback is given."""
     run = next(_runs)
-    header = orjson.dumps(list(names))
-    routes = [Route.to(arm, endpoint) for arm, endpoint in endpoints.items()]
+    routes = [Route.to(arm, endpoint, names) for arm, endpoint in endpoints.items()]
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async with Sender(AT_ONCE, timeout_s, PATIENCE_S) as sender:
+    async with Sender(AT_ONCE, timeout_s, PATIENCE_S, relay) as sender:
 
         async def one(route: Route, row: ReplayRow) -> Reply:
             async with gate:
                 puid = f"preview-{run}-{row.index}-{route.name}"
                 try:
-                    return await ask(sender, route, header, orjson.dumps(row.values, default=str), puid)
+                    return await ask(sender, route, Row.of(row.values), puid)
                 except GaveUp as error:
                     return Reply(route.name, 0.0, error=error.words)
 

@@ -1,6 +1,6 @@
 """Seldon's v1 request and response bodies, as plain data. Pure: no network.
 
-One place knows where in a body a prediction, the answering arm or the words of an error are.
+One place knows where in a body a prediction or the words of an error are; those of V2 are in `inference`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.domain import Endpoint, Prediction
+from services.domain import V2, Endpoint, Prediction
 from services.errors import InvalidPayload
+from services.traffic.attribution import answering_arm
+from services.traffic.inference import infer_values
 
 PREDICTIONS = "/api/v1.0/predictions"
 FEEDBACK = "/api/v1.0/feedback"
 PUID_HEADER = "Seldon-Puid"
-ARM_HEADER = "x-decant-predictor"
-"""On a response: the arm that answered. On a request: the arm that must."""
-ARM_PATH_KEY = "decant.dev/predictor"
-"""Entry of a response's meta.requestPath with the same name, for what passes no gateway."""
-
 _WORDS_LIMIT = 500
 
 
@@ -38,6 +35,15 @@ def feedback_body(
     if truth is not None:
         body["truth"] = {"data": {"names": [], "ndarray": [truth]}}
     return body
+
+
+def no_feedback() -> InvalidPayload:
+    """The error of a reward for a model that speaks V2."""
+    return InvalidPayload(
+        "reward",
+        "the Open Inference Protocol (V2) has no feedback",
+        "Rewards of this deployment live in Decant's ledger, where the Verdict page finds them.",
+    )
 
 
 def response_values(body: object) -> list[Any]:
@@ -71,29 +77,18 @@ def _rows(values: list[Any], shape: Sequence[Any]) -> list[Any]:
     return values
 
 
-def answering_arm(headers: Mapping[str, str], body: object, endpoint: Endpoint) -> str:
-    """The predictor that made the response, or "" if nothing tells."""
-    named = headers.get(ARM_HEADER)
-    if named:
-        return named
-    meta = body.get("meta") if isinstance(body, Mapping) else None
-    for part, key in (("requestPath", ARM_PATH_KEY), ("tags", "predictor")):
-        told = meta.get(part) if isinstance(meta, Mapping) else None
-        if isinstance(told, Mapping) and told.get(key):
-            return str(told[key])
-    return next((value for key, value in endpoint.headers if key.lower() == ARM_HEADER), "")
-
-
 def read_prediction(
     body: object, headers: Mapping[str, str], endpoint: Endpoint, latency_ms: float, status: int = 200
 ) -> Prediction:
-    """A response as a Prediction. Raises InvalidPayload if it holds no predictions."""
+    """A response as a Prediction, in the endpoint's protocol. Raises InvalidPayload if it holds no predictions."""
     meta = body.get("meta") if isinstance(body, Mapping) else None
     puid = str(meta.get("puid", "")) if isinstance(meta, Mapping) else ""
+    if endpoint.protocol == V2 and isinstance(body, Mapping):
+        puid = str(body.get("id") or "")
     return Prediction(
         puid=puid or headers.get(PUID_HEADER, ""),
         predictor=answering_arm(headers, body, endpoint),
-        values=tuple(response_values(body)),
+        values=tuple(infer_values(body) if endpoint.protocol == V2 else response_values(body)),
         latency_ms=latency_ms,
         status=status,
     )

@@ -6,8 +6,11 @@ Promises, whatever is killed meanwhile:
   A row that goes to both arms ends as two, handed to the store together, so that no crash leaves half a pair.
 - A part that restarts costs time, not rows: requests are repeated for a minute (see `sending`). If nothing answers
   for that long the replay stops, and can be resumed, instead of failing every row that is left.
-- Feedback goes straight to the arm that answered. It is repeated until it is confirmed, so if a confirmation was lost,
+- Feedback goes straight to the arm that answered, and to nobody where the answer does not say which that was: through
+  an ingress of Seldon's it would be divided again. It is repeated until it is confirmed, so if a confirmation was lost,
   or the process was killed between feedback and ledger, an arm's counter can hold a reward twice. The ledger cannot.
+- Where Decant draws the arms itself, it does so by the split in force, which it reads every second; a row's segment is
+  the split by which its arm was drawn.
 """
 
 from __future__ import annotations
@@ -23,12 +26,13 @@ from typing import Any
 
 import orjson
 
-from services.domain import PAIRED, PINNED, Outcome, OutcomeStatus
+from services.domain import PAIRED, PINNED, Endpoint, Outcome, OutcomeStatus, Relay
 from services.errors import DecantError, InvalidPayload, Unavailable
-from services.traffic.asking import Reply, Route, ask, unwrap
+from services.traffic.asking import Reply, Route, Row, ask, unwrap
+from services.traffic.attribution import UNKNOWN_ARM
 from services.traffic.pacing import Pacer, RateWindow
 from services.traffic.replay import ArmCounters, Progress, ReplayHooks, ReplayPlan, ReplayRow, StopSignal
-from services.traffic.sending import GaveUp, Sender, Stopping
+from services.traffic.sending import RELAYED_AT_ONCE, GaveUp, Sender, Stopping
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +45,25 @@ MOST_UNSAVED = 5_000
 
 
 async def run_replay(
-    plan: ReplayPlan, hooks: ReplayHooks, stop: StopSignal, before: Sequence[ArmCounters] = ()
+    plan: ReplayPlan,
+    hooks: ReplayHooks,
+    stop: StopSignal,
+    before: Sequence[ArmCounters] = (),
+    relay: Relay | None = None,
 ) -> Progress:
     """Send the rows of `plan`; returns when all are recorded or `stop` was requested (then some are not).
 
     Args:
         before: the counters of the rows that an earlier run recorded.
+        relay: passes requests to arms that have no address here.
 
     Raises:
         Unavailable: if nothing answered, or the store took nothing, for as long as `plan.patience_s`. What was
             answered until then is recorded if the store permits.
         NotFound: if the deployment or its predictor is not there.
+        Forbidden: if the way leads through an API server that does not let us pass.
     """
-    async with Sender(plan.concurrency, plan.timeout_s, plan.patience_s) as sender:
+    async with Sender(plan.concurrency, plan.timeout_s, plan.patience_s, relay) as sender:
         return await _Replayer(plan, hooks, stop, before, sender).run()
 
 
@@ -65,8 +75,7 @@ class _Replayer:
     ) -> None:
         self._plan, self._hooks, self._stop, self._sender = plan, hooks, stop, sender
         self._rows = iter(plan.rows)
-        self._names = orjson.dumps(list(plan.names))
-        self._feedback = plan.feedback  # worked out once, not per row
+        self._feedback = False  # worked out once, not per row
         self._arms = {arm.predictor: arm for arm in before}
         self._done = sum(arm.sent for arm in before) // max(1, len(plan.arms))
         self._pacer, self._window, self._cpu = Pacer(plan.rate), RateWindow(), RateWindow()
@@ -83,12 +92,17 @@ class _Replayer:
     async def run(self) -> Progress:
         plan = self._plan
         for arm in plan.arms or (plan.predictor,):
-            self._asked.append(Route.to(arm or "", await asyncio.to_thread(self._hooks.endpoint, arm)))
+            self._asked.append(self._route(arm or "", await asyncio.to_thread(self._hooks.endpoint, arm)))
+        self._feedback = plan.feedback and all(route.endpoint.feeds for route in self._asked)
         beside = [_every(SAVE_EVERY_S, self._save)]
-        if not self._segment:
+        if plan.routed:
+            by = self._asked[0].endpoint.split
+            self._segment = by.text if by else ""
             await self._read_segment()
             beside.append(_every(SEGMENT_EVERY_S, self._read_segment))
-        at_once = max(1, plan.concurrency // len(self._asked))
+        relayed = any(route.endpoint.relayed for route in self._asked)
+        most = min(plan.concurrency, RELAYED_AT_ONCE) if relayed else plan.concurrency
+        at_once = max(1, most // len(self._asked))
         workers = {asyncio.create_task(self._send_rows()) for _ in range(at_once)}
         helpers = {asyncio.create_task(helper) for helper in beside}
         try:
@@ -137,10 +151,10 @@ class _Replayer:
             self._record(row, outcomes)
 
     async def _send(self, row: ReplayRow) -> list[Outcome]:
-        values = orjson.dumps(row.values, default=str)
+        values = Row.of(row.values)
         segment = self._segment
         if not self._plan.arms:
-            return [await self._send_to(self._asked[0], row, values, segment)]
+            return [await self._send_to(self._asked[0].chosen(), row, values, segment)]
         halves = (self._send_to(route, row, values, segment) for route in self._asked)
         found = await asyncio.gather(*halves, return_exceptions=True)
         for half in found:
@@ -148,7 +162,7 @@ class _Replayer:
                 raise half
         return [half for half in found if isinstance(half, Outcome)]
 
-    async def _send_to(self, route: Route, row: ReplayRow, values: bytes, segment: str) -> Outcome:
+    async def _send_to(self, route: Route, row: ReplayRow, values: Row, segment: str) -> Outcome:
         plan, at = self._plan, datetime.now(UTC)
         puid = f"r{plan.replay}-{row.pass_}-{row.index}" + (f"-{route.name}" if plan.arms else "")
 
@@ -161,7 +175,7 @@ class _Replayer:
             )  # fmt: skip
 
         try:
-            reply = await ask(self._sender, route, self._names, values, puid)
+            reply = await ask(self._sender, route, values, puid)
         except GaveUp as error:
             if error.route_silent:
                 self._silent = error
@@ -186,18 +200,23 @@ class _Replayer:
         if reward < 0:  # of a formula that was never negative where it was tried
             words = f"the reward {reward:g} is negative and stays in the ledger: counters only grow"
             return outcome(OutcomeStatus.FEEDBACK_FAILED, arm, words, reward=reward, **got)
+        if not arm:  # in the ledger it is nobody's either, and there is no arm to send it to later
+            return outcome(OutcomeStatus.OK, arm, UNKNOWN_ARM, reward=reward, **got)
         words = await self._give_feedback(arm, values, reply, reward, row.truth)
         status = OutcomeStatus.FEEDBACK_FAILED if words else OutcomeStatus.OK
         return outcome(status, arm, words, reward=reward, **got)
 
-    async def _give_feedback(self, arm: str, values: bytes, reply: Reply, reward: float, truth: object) -> str:
+    async def _give_feedback(self, arm: str, values: Row, reply: Reply, reward: float, truth: object) -> str:
         """Send the reward to the arm that earned it; returns the words of what went wrong, or "".
 
         The body is Seldon's: request, response, reward, truth. The response travels as the bytes it came in.
         """
-        route = self._routes.get(arm) or await self._route_to(arm)
+        try:
+            route = self._routes.get(arm) or self._route(arm, await asyncio.to_thread(self._hooks.endpoint, arm))
+        except DecantError as error:  # the arm may just have been removed, or the engine be away
+            return error.sentence
         body = b'{"request":{"data":{"ndarray":[%b]}},"response":%b,"reward":%b,"truth":{"data":{"ndarray":[%b]}}}' % (
-            values, reply.body, orjson.dumps(reward), orjson.dumps(truth, default=str),
+            values.json, reply.body, orjson.dumps(reward), orjson.dumps(truth, default=str),
         )  # fmt: skip
         try:
             answer = await self._sender.post(route.feedback, body, route.headers, f"feedback {arm}")
@@ -205,17 +224,16 @@ class _Replayer:
             return error.words
         return answer.words if answer.status >= 400 else ""
 
-    async def _route_to(self, arm: str) -> Route:
-        if not arm:
-            return self._asked[0]
-        try:
-            route = Route.to(arm, await asyncio.to_thread(self._hooks.endpoint, arm))
-        except DecantError as error:
-            # The arm may just have been removed or the engine be away; the response names the arm in any case.
-            log.warning("no endpoint for arm %s, its feedback goes through the split: %s", arm, error)
-            return self._asked[0]
-        self._routes[arm] = route
-        return route
+    def _route(self, arm: str, endpoint: Endpoint) -> Route:
+        """The way to an arm, or through the split; the arms' are kept, and with them what their models want."""
+        made = Route.to(arm, endpoint, self._plan.names)
+        for name, route in ((arm, made), *((route.name, route) for _, route in made.arms)):
+            kept = self._routes.get(name)
+            if kept is not None and kept.endpoint == route.endpoint:
+                route.inputs = kept.inputs
+            if name:
+                self._routes[name] = route
+        return made
 
     def _record(self, row: ReplayRow, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
@@ -252,7 +270,13 @@ class _Replayer:
 
     async def _read_segment(self) -> None:
         try:
-            self._segment = await asyncio.to_thread(self._hooks.segment)
+            if not self._asked[0].endpoint.drawn:
+                self._segment = await asyncio.to_thread(self._hooks.segment)
+                return
+            endpoint = await asyncio.to_thread(self._hooks.endpoint, None)
+            # Without a pause in between: no row may be drawn by one split and written down under another.
+            self._asked[0] = self._route("", endpoint)
+            self._segment = endpoint.split.text if endpoint.split else self._segment
         except Unavailable as error:
             log.debug("the split in force is taken to be the last one read: %s", error)
 

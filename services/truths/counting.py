@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from services.deployments.engine import Engine
-from services.domain import DeploymentStatus
+from services.domain import V2, DeploymentStatus
 from services.errors import DecantError
 from services.evidence.store import EvidenceStore
 from services.evidence.tests_table import ABTestRecord
@@ -22,6 +22,7 @@ from services.traffic.rewards import Reward
 OTHER_SPLIT = "their split is no longer in force"
 BEFORE_TEST = "they were sent before the A/B test began"
 BEFORE_CHANGE = "they were sent before the deployment last changed"
+NO_FEEDBACK = "the Open Inference Protocol of their deployment has no feedback"
 OTHER_REWARD = "the A/B test goes by another reward"
 
 Key = tuple[str, str]
@@ -38,6 +39,8 @@ class Present:
     def aside(self, segment: str, at: datetime) -> str:
         """Why a row sent at `at` under the split `segment` is not for the counters, or ""."""
         status = self.status
+        if status is not None and status.deployment.protocol == V2:
+            return NO_FEEDBACK
         if status is not None and segment != split_text(status.in_force or status.requested):
             return OTHER_SPLIT
         if self.test is not None:

@@ -36,6 +36,8 @@ class _Entry:
 class MemoryEngine:
     """Implements services.deployments.engine.Engine. Thread-safe."""
 
+    relay = None
+
     def __init__(self, gateway_url: str = "http://127.0.0.1:1") -> None:
         self.gateway_url = gateway_url
         self.down = ""  # when set, every call raises Unavailable with this part's name
@@ -89,7 +91,8 @@ class MemoryEngine:
         if predictor is not None:
             entry.deployment.predictor(predictor)
         headers = (("x-decant-predictor", predictor),) if predictor else ()
-        return Endpoint(f"{self.gateway_url}/seldon/{namespace}/{name}", headers)
+        url = f"{self.gateway_url}/seldon/{namespace}/{name}"
+        return Endpoint(url, headers, entry.deployment.protocol, name, predictor or "")
 
     def logs(self, namespace: str, name: str, predictor: str, tail: int = 100) -> list[str]:
         self._entry(namespace, name).deployment.predictor(predictor)

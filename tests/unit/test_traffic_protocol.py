@@ -11,7 +11,7 @@ import pytest
 from services.domain import Endpoint
 from services.errors import InvalidPayload
 from services.traffic.pacing import Outages, RateWindow
-from services.traffic.protocol import answering_arm, error_words, feedback_body, read_prediction, response_values
+from services.traffic.protocol import error_words, feedback_body, read_prediction, response_values
 from services.traffic.snippets import curl_text, python_text
 
 SPLIT = Endpoint("http://gateway/seldon/seldon/wine")
@@ -44,13 +44,8 @@ def test_a_response_without_values(body: Any) -> None:
         response_values(body)
 
 
-def test_who_answered() -> None:
+def test_a_response_as_a_prediction() -> None:
     tagged = {"meta": {"puid": "p", "tags": {"predictor": "a"}}, "data": {"ndarray": [1]}}
-    assert answering_arm({"x-decant-predictor": "c"}, tagged, PINNED) == "c"
-    assert answering_arm({}, tagged, PINNED) == "a"
-    assert answering_arm({}, {"meta": {"requestPath": {"node": "image", "decant.dev/predictor": "d"}}}, SPLIT) == "d"
-    assert answering_arm({}, {}, PINNED) == "b"
-    assert answering_arm({}, {}, SPLIT) == ""
     prediction = read_prediction(tagged, {}, SPLIT, 2.5)
     assert (prediction.puid, prediction.predictor, prediction.values) == ("p", "a", (1,))
 

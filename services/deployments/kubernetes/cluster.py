@@ -18,7 +18,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 
-from services.deployments.kubernetes.failures import PART, failure
+from services.deployments.kubernetes.failures import PART, failure, says_itself
 from services.errors import InvalidInput, Unavailable
 
 CONNECT_TIMEOUT_S = 5.0
@@ -79,6 +79,44 @@ class Cluster:
         """GET something that is not JSON, such as a log."""
         with self._answer("GET", path, None, JSON, query, "", READ_TIMEOUT_S) as answer:
             return str(answer.data.decode(errors="replace"))
+
+    @property
+    def inside(self) -> bool:
+        """Whether we run in the cluster that we speak to, where its Services have addresses."""
+        return not self._kubeconfig and not self._context and _SERVICE_ACCOUNT.exists()
+
+    def pass_on(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """One request to what is behind the API server, as it stands; its status, headers and body, whatever they say.
+
+        Raises:
+            Forbidden, Unavailable: the API server itself refuses us, or does not answer.
+        """
+        api = self._client()
+        try:
+            _, url, sent, *_ = api.param_serialize(
+                method, path, header_params=dict(headers), auth_settings=["BearerToken"]
+            )
+            answer = api.rest_client.pool_manager.request(
+                method,
+                url,
+                body=body,
+                headers=sent,
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s),
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(
+                PART, f"{self.address}: {_short(error)}", "Is it up, and may this machine reach it?"
+            ) from error
+        except (ApiException, ConfigException) as error:
+            raise Unavailable(PART, str(error.args[0] if error.args else error)) from error
+        if answer.status in (401, 403) and says_itself(answer.data):
+            if answer.status == 401:
+                self._forget(api)
+            raise failure(answer.status, answer.data, method, path)
+        return answer.status, answer.headers, answer.data
 
     @contextmanager
     def watch(self, path: str, query: Mapping[str, str], *, silence_s: float) -> Iterator[Iterator[dict[str, Any]]]:
@@ -142,7 +180,7 @@ class Cluster:
     def _configuration(self) -> client.Configuration:
         found = client.Configuration()
         try:
-            if not self._kubeconfig and not self._context and _SERVICE_ACCOUNT.exists():
+            if self.inside:
                 config.load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
             else:
                 config.load_kube_config(  # type: ignore[no-untyped-call]

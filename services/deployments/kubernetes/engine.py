@@ -18,12 +18,13 @@ from services.deployments.kubernetes.happenings import announce, told
 from services.deployments.kubernetes.logs import tail_of
 from services.deployments.kubernetes.options import ClusterOptions
 from services.deployments.kubernetes.ownership import MANAGER, foreign_manager, others_in
-from services.deployments.kubernetes.seldon import SERVICE_PORT, collection, item, service_name
+from services.deployments.kubernetes.seldon import collection, item
 from services.deployments.kubernetes.status import change_of, deployment_of, status_of, version_of
+from services.deployments.kubernetes.ways import ServiceRelay, Ways
 from services.deployments.kubernetes.writing import applied_body, traffic_patch
 from services.deployments.manifest import to_yaml
 from services.deployments.stamps import stamps
-from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Split, check_name
+from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Relay, Split, check_name
 from services.errors import Conflict, Foreign, InvalidDeployment, NotFound, Unavailable
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,12 @@ class KubernetesEngine:
     def __init__(self, options: ClusterOptions) -> None:
         self._options = options
         self._cluster = Cluster(options.kubeconfig, options.context)
+        self._relay = ServiceRelay(self._cluster)
         self._copies = Copies(self._cluster, options.namespaces, options.ingress)
+
+    @property
+    def relay(self) -> Relay | None:
+        return None if self._cluster.inside else self._relay
 
     def close(self) -> None:
         """End the watches."""
@@ -102,12 +108,11 @@ class KubernetesEngine:
         announce(self._cluster, self._writing(name, attempt), "Deleted", "deleted", note)
 
     def endpoint(self, namespace: str, name: str, predictor: str | None = None) -> Endpoint:
-        deployment = self.get(namespace, name).deployment
+        status = self.get(namespace, name)
+        ways = Ways(self._options.ingress_url, "" if self._cluster.inside else self._cluster.address)
         if predictor is None:
-            return Endpoint(f"{self._options.ingress_url.rstrip('/')}/seldon/{namespace}/{name}")
-        deployment.predictor(predictor)
-        service = service_name(name, predictor)
-        return Endpoint(f"http://{service}.{namespace}:{SERVICE_PORT}")
+            return ways.to_split(status)
+        return ways.to_arm(status.deployment, status.deployment.predictor(predictor))
 
     def logs(self, namespace: str, name: str, predictor: str, tail: int = 100) -> list[str]:
         deployment = self.get(namespace, name).deployment

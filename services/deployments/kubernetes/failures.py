@@ -59,6 +59,11 @@ def failure(status: int, content: bytes, method: str, path: str) -> DecantError:
     return ApiRefused(status, words, str(body.get("reason", "")), owned)
 
 
+def says_itself(content: bytes) -> bool:
+    """Whether the API server speaks in an answer, and not what it passed the request on to."""
+    return _status(content).get("kind") == "Status"
+
+
 def _forbidden(words: str, method: str, path: str) -> Forbidden:
     found = _FORBIDDEN.search(words)
     if found is None:
