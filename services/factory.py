@@ -21,7 +21,7 @@ from services.jobs.replays import ReplayJobs
 from services.jobs.training import TrainingJobs
 from services.metrics.access import Access
 from services.metrics.prometheus import MetricsReader
-from services.metrics.queries import Labels
+from services.metrics.queries import Labels, Router
 from services.operations import Operations
 from services.settings import Settings
 from services.tracking.datasets import DatasetCatalogue
@@ -119,7 +119,7 @@ def open_metrics(settings: Settings) -> MetricsReader:
     return MetricsReader(
         settings.prometheus_address,
         settings.scrape_interval_s,
-        labels=Labels(settings.prometheus_namespace_label, settings.prometheus_matchers),
+        labels=Labels(settings.prometheus_namespace_label, settings.prometheus_matchers, _router(settings)),
         access=Access(
             token=settings.prometheus_token.get_secret_value(),
             token_file=settings.prometheus_token_file,
@@ -129,6 +129,12 @@ def open_metrics(settings: Settings) -> MetricsReader:
             tenant=settings.prometheus_tenant,
         ),
     )
+
+
+def _router(settings: Settings) -> Router:
+    if settings.engine == "local":
+        return Router.DECANT
+    return Router.ISTIO if settings.ingress == "istio" else Router.NONE
 
 
 def _stays_open() -> None:

@@ -18,7 +18,7 @@ from services.metrics.door import PrometheusDoor
 from services.metrics.examining import examine
 from services.metrics.history import CounterHistory, read_history
 from services.metrics.model import QUANTILES, UNITS, ArmTotals, Chart, ChartData, Series, Tiles
-from services.metrics.queries import PLAIN, Labels, Selection
+from services.metrics.queries import PLAIN, Labels, Router, Selection
 from services.metrics.symptoms import Symptom, recognise
 
 LAST_SAMPLE_WITHIN_S = 86_400
@@ -151,11 +151,11 @@ class MetricsReader:
         span_s = math.ceil((now - since).total_seconds())
         if span_s <= 0:
             return {}
-        if span_s <= RAW_RANGE_LIMIT_S:
-            rows = self._door.instant(queries.router_counter(self._select(namespace, deployment), span_s), now)
+        counter = queries.router_counter(self._select(namespace, deployment))
+        if span_s <= RAW_RANGE_LIMIT_S and self._labels.router is Router.DECANT:
+            rows = self._door.instant(f"{counter}[{span_s}s]", now)
         else:
-            step_s = queries.choose_step_s(span_s, self._scrape_s)
-            rows = self._door.range(queries.router_counter(self._select(namespace, deployment)), since, now, step_s)
+            rows = self._door.range(counter, since, now, queries.choose_step_s(span_s, self._scrape_s))
         series = [(row["metric"][queries.GATEWAY_CLUSTER].rpartition("|")[2], _samples(row["values"])) for row in rows]
         start = counters.common_start([samples for _, samples in series], since.timestamp())
         counts: dict[str, float] = defaultdict(float)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 REQUESTS = "seldon_api_executor_server_requests_seconds"
 FEEDBACK = "seldon_api_model_feedback_total"
@@ -25,6 +26,7 @@ GATEWAY_REQUESTS = "envoy_cluster_upstream_rq_total"
 GATEWAY_ANSWERS = "envoy_cluster_upstream_rq_xx"
 GATEWAY_CLUSTER = "envoy_cluster_name"
 GATEWAY_CLASS = "envoy_response_code_class"
+ISTIO_REQUESTS = "istio_requests_total"
 
 MIN_SCRAPES = 4
 """A rate over fewer scrapes flickers between nothing and double whenever one comes late."""
@@ -55,6 +57,14 @@ def span(window: Window) -> str:
     return f"{window}s" if isinstance(window, int) else window
 
 
+class Router(StrEnum):
+    """Whose counters say how many requests the split gave to each arm."""
+
+    DECANT = "decant"  # the local engine's Envoy
+    ISTIO = "istio"  # the ingress gateway's proxy
+    NONE = "none"  # nobody's: executors count pinned requests too, so they cannot stand in
+
+
 @dataclass(frozen=True, slots=True)
 class Labels:
     """What is particular about one Prometheus.
@@ -62,10 +72,12 @@ class Labels:
     Attributes:
         namespace: the label that holds a target's namespace.
         matchers: what every query must match besides, such as `cluster="eu1"`, where several clusters share it.
+        router: whose counters say what the split sent where.
     """
 
     namespace: str = "namespace"
     matchers: str = ""
+    router: Router = Router.DECANT
 
     @property
     def arm(self) -> str:
@@ -241,10 +253,26 @@ def last_sample(selection: Selection, within_s: int) -> str:
     return f"max({newest}) or max(max_over_time({newest}[{within_s}s:{step_s}s]))"
 
 
-def router_counter(selection: Selection, range_s: int | None = None) -> str:
-    """The gateway's raw counters of requests sent to each arm through the split."""
-    window = f"[{range_s}s]" if range_s is not None else ""
-    return f"{GATEWAY_REQUESTS}{selection.split_clusters()}{window}"
+def router_counter(selection: Selection) -> str:
+    """The raw counters of requests sent to each arm through the split, the arm named in GATEWAY_CLUSTER.
+
+    Istio's name the Service that a request went to, `<deployment>-<predictor>`, and say who sent it there: only what
+    its ingress gateway sent was divided by the split.
+    """
+    if selection.labels.router is Router.NONE:
+        return "vector(0) < 0"
+    if selection.labels.router is Router.DECANT:
+        return f"{GATEWAY_REQUESTS}{selection.split_clusters()}"
+    namespace, deployment = selection.namespace or "", selection.deployment or ""
+    service = f"{quote_regex(deployment)}-(.+)"
+    where = selection.labels.braces(
+        'reporter="source"',
+        'source_workload=~".*ingressgateway.*"',
+        f"destination_service_namespace={quote(namespace)}",
+        f"destination_service_name=~{quote(service)}",
+    )
+    arm, name = quote(f"split|{namespace}|{deployment}|$1"), "destination_service_name"
+    return f'label_replace({ISTIO_REQUESTS}{where}, "{GATEWAY_CLUSTER}", {arm}, "{name}", {quote(service)})'
 
 
 def alive(instances: Sequence[str], labels: Labels = PLAIN) -> str:

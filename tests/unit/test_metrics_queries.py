@@ -74,8 +74,8 @@ def test_a_label_value_stays_one_value(value):
 
 
 def test_the_gateway_counter_counts_only_the_split():
-    text = queries.router_counter(WINE, 60)
-    assert text == r'envoy_cluster_upstream_rq_total{envoy_cluster_name=~"split\\|seldon\\|wine\\|.+"}[60s]'
+    text = queries.router_counter(WINE)
+    assert text == r'envoy_cluster_upstream_rq_total{envoy_cluster_name=~"split\\|seldon\\|wine\\|.+"}'
 
 
 def test_the_split_of_any_deployment_has_a_matcher_that_stays_within_names():
@@ -106,7 +106,7 @@ SHARED = Selection("seldon", "wine", Labels("kubernetes_namespace", 'cluster="eu
         queries.request_counter(SHARED),
         queries.feedback_counter(SHARED),
         queries.reward_counter(SHARED),
-        queries.router_counter(SHARED, 60),
+        queries.router_counter(SHARED),
         queries.last_sample(SHARED, 600),
         queries.alive(["10.0.0.1:8000"], SHARED.labels),
         queries.watched_before(SHARED.labels),
