@@ -88,6 +88,19 @@ class Operations:
         """Move the split and nothing else. Unavailable may mean that it comes into force later: see the engine."""
         return self._set_traffic(namespace, name, split, SPLIT, note, expected_version)
 
+    def give_time(
+        self, namespace: str, name: str, predictor: str, budget_s: int, *, note: ChangeNote
+    ) -> DeploymentStatus:
+        """Let a predictor take `budget_s` seconds to start, and change nothing else."""
+        status = self._engine.get(namespace, name)
+        predictors = status.deployment.predictors
+        status.deployment.predictor(predictor)
+        wanted = tuple(replace(p, start_budget_s=budget_s) if p.name == predictor else p for p in predictors)
+        why = note.why or f"{predictor} may take {budget_s} s to start"
+        return self.apply(
+            replace(status.deployment, predictors=wanted), note=replace(note, why=why), expected_version=status.version
+        )
+
     def delete(self, namespace: str, name: str, *, note: ChangeNote) -> None:
         """Remove a deployment; its manifest stays in the history, so `undo` brings it back."""
         self._delete(namespace, name, DELETE, note)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Relay, Split
+from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Relay, Split, Startup
 
 
 class Engine(Protocol):
@@ -71,6 +71,10 @@ class Engine(Protocol):
 
     def events(self, namespace: str, name: str) -> list[Event]:
         """What happened to the deployment, oldest first."""
+        ...
+
+    def startup(self, namespace: str, name: str, predictor: str) -> Startup:
+        """How far the predictor is on its way up, and what is known of why it does not get there. Raises NotFound."""
         ...
 
     def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:

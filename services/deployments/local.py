@@ -7,10 +7,11 @@ quickly, and a command given while the controller is down is carried out when it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from services.deployments.desired import Desired, DesiredStore, render
+from services.deployments.local_start import came_up, startup_of
 from services.deployments.manifest import from_yaml
 from services.domain import (
     ChangeNote,
@@ -21,10 +22,11 @@ from services.domain import (
     Phase,
     PredictorStatus,
     Split,
+    Startup,
     check_name,
 )
 from services.errors import DecantError, InvalidDeployment, InvalidInput, NotFound, Unavailable
-from services.runtime.controller.replicas import ReplicaBook
+from services.runtime.controller.replicas import Replica, ReplicaBook, revision_of
 from services.runtime.controller.status import (
     HEARTBEAT_STALE_S,
     DeploymentRecord,
@@ -40,6 +42,7 @@ from services.settings import Settings
 
 CONFIRM_TIMEOUT_S = 5.0
 CONFIRM_POLL_S = 0.005
+START_LOG_LINES = 300
 
 
 class LocalEngine:
@@ -100,11 +103,7 @@ class LocalEngine:
 
     def logs(self, namespace: str, name: str, predictor: str, tail: int = 100) -> list[str]:
         self._find(namespace, name).deployment.predictor(predictor)
-        replicas = [
-            r
-            for r in ReplicaBook(self._paths).all()
-            if (r.namespace, r.deployment, r.predictor) == (namespace, name, predictor)
-        ]
+        replicas = self._replicas_of(namespace, name, predictor)
         several = len(replicas) > 1
         lines: list[str] = []
         for replica in replicas:
@@ -116,6 +115,19 @@ class LocalEngine:
         self._find(namespace, name)
         record = self._records.read(namespace, name)
         return list(record.events) if record else []
+
+    def startup(self, namespace: str, name: str, predictor: str) -> Startup:
+        desired = self._find(namespace, name)
+        wanted = desired.deployment.predictor(predictor)
+        status = _predictor_status(predictor, wanted.replicas, desired, self._records.read(namespace, name))
+        mine = self._replicas_of(namespace, name, predictor)
+        # Of two models while one replaces the other, the one that has to come up; of its replicas, the one behind.
+        behind = [r for r in mine if r.revision == revision_of(wanted)] or mine
+        logs = [tail_lines(log_path(self._paths, r.program), START_LOG_LINES) for r in behind]
+        at = min(range(len(behind)), key=lambda i: came_up(logs[i]), default=None)
+        budget_s = self._settings.start_timeout_s if wanted.start_budget_s is None else wanted.start_budget_s
+        log, port = (logs[at], behind[at].port) if at is not None else ([], None)
+        return startup_of(status, log, port=port, budget_s=budget_s)
 
     def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:
         return render(self._desired.put(deployment, note, None, dry_run=True))
@@ -140,6 +152,10 @@ class LocalEngine:
             if recorded is None:
                 raise
             return recorded
+
+    def _replicas_of(self, namespace: str, name: str, predictor: str) -> Sequence[Replica]:
+        key = (namespace, name, predictor)
+        return [r for r in ReplicaBook(self._paths).all() if (r.namespace, r.deployment, r.predictor) == key]
 
     def _recorded(self, namespace: str, name: str) -> Desired | None:
         """What the controller still runs though its manifest is deleted (it drains) or was spoiled by hand."""

@@ -26,8 +26,10 @@ from services.domain.evidence import (
     OutcomeStatus,
     Prediction,
 )
+from services.domain.findings import Finding, Fix, ModelFacts, Severity
 from services.domain.person import Person, Role
 from services.domain.resources import Resources
+from services.domain.startup import Diagnosis, Startup, StartupStep, Step, StepState
 from services.domain.status import DeploymentStatus, Event, Phase, PredictorStatus
 
 __all__ = [
@@ -44,8 +46,12 @@ __all__ = [
     "ChangeNote",
     "Deployment",
     "DeploymentStatus",
+    "Diagnosis",
     "Endpoint",
     "Event",
+    "Finding",
+    "Fix",
+    "ModelFacts",
     "Outcome",
     "OutcomeStatus",
     "Parameter",
@@ -60,6 +66,11 @@ __all__ = [
     "Relayed",
     "Resources",
     "Role",
+    "Severity",
     "Split",
+    "Startup",
+    "StartupStep",
+    "Step",
+    "StepState",
     "check_name",
 ]

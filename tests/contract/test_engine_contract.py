@@ -14,7 +14,7 @@ import pytest
 from services.deployments.engine import Engine
 from services.deployments.kubernetes.engine import KubernetesEngine
 from services.deployments.manifest import from_yaml
-from services.domain import ChangeNote, Deployment, DeploymentStatus, Predictor, Provenance, Split
+from services.domain import ChangeNote, Deployment, DeploymentStatus, Predictor, Provenance, Split, Step
 from services.errors import Conflict, InvalidDeployment, InvalidName, NotFound
 from tests.support.api_server import TestCluster
 from tests.support.memory_engine import MemoryEngine
@@ -220,6 +220,33 @@ def test_events_tell_the_story(case: Case, deployment: Deployment) -> None:
         return any("60" in e.message for e in events)
 
     wait_until(told, what="an event about the moved split")
+
+
+def test_a_start_is_told_step_by_step(case: Case, deployment: Deployment) -> None:
+    case.engine.apply(deployment, note=NOTE)
+    settled(case, deployment)
+    found = case.engine.startup(deployment.namespace, deployment.name, "b")
+    assert found.predictor == "b"
+    assert sorted(s.step for s in found.steps) == sorted(Step)
+    assert found.diagnosis is None
+    assert found.budget_s is not None
+    if case.serves:  # the stand-in for Seldon's operator makes no pods to tell of
+        assert found.ready
+        assert all(s.took_s is not None for s in found.steps[1:-1])
+    with pytest.raises(NotFound, match="a, b"):
+        case.engine.startup(deployment.namespace, deployment.name, "c")
+    with pytest.raises(NotFound, match="nothing"):
+        case.engine.startup(case.namespace, "nothing", "a")
+
+
+def test_a_start_budget_comes_back(case: Case, deployment: Deployment) -> None:
+    case.engine.apply(deployment, note=NOTE)
+    before = settled(case, deployment)
+    longer = tuple(replace(p, start_budget_s=600 if p.name == "b" else None) for p in deployment.predictors)
+    case.engine.apply(replace(deployment, predictors=longer), note=NOTE, expected_version=before.version)
+    settled(case, deployment)
+    assert case.engine.startup(deployment.namespace, deployment.name, "b").budget_s == 600
+    assert case.engine.startup(deployment.namespace, deployment.name, "a").budget_s != 600
 
 
 def test_endpoints_answer_through_the_split_and_pinned(case: Case, deployment: Deployment) -> None:

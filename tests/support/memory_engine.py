@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from services.deployments.local_start import startup_of
 from services.deployments.manifest import CHANGE_REASON, CHANGED_AT, CHANGED_BY, to_manifest, to_yaml
 from services.domain import (
     ChangeNote,
@@ -20,6 +21,7 @@ from services.domain import (
     Phase,
     PredictorStatus,
     Split,
+    Startup,
 )
 from services.errors import Conflict, NotFound, Unavailable
 
@@ -43,6 +45,7 @@ class MemoryEngine:
         self.down = ""  # when set, every call raises Unavailable with this part's name
         self.silent_gateway = False  # set_traffic keeps the wish but cannot confirm it; splits cannot be read
         self.phases: dict[tuple[str, str, str], tuple[Phase, str]] = {}  # (namespace, name, predictor) -> phase, reason
+        self.startups: dict[tuple[str, str, str], Startup] = {}  # what `startup` says; else made of phase and log
         self.log_lines: dict[tuple[str, str, str], list[str]] = {}
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._versions = 0
@@ -100,6 +103,14 @@ class MemoryEngine:
 
     def events(self, namespace: str, name: str) -> list[Event]:
         return list(self._entry(namespace, name).events)
+
+    def startup(self, namespace: str, name: str, predictor: str) -> Startup:
+        wanted = self._entry(namespace, name).deployment.predictor(predictor)
+        status = self.get(namespace, name).predictor(predictor)
+        key = (namespace, name, predictor)
+        if key in self.startups:
+            return self.startups[key]
+        return startup_of(status, self.log_lines.get(key, []), port=1, budget_s=wanted.start_budget_s or 120)
 
     def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:
         self._reach()

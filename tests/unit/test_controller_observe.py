@@ -28,6 +28,16 @@ def test_a_failure_is_told_by_the_last_line_of_the_log(tmp_path: Path) -> None:
     assert len(tail) == 2
 
 
-def test_a_failure_without_a_log_is_told_by_the_supervisor(tmp_path: Path) -> None:
-    info = ProcessInfo(REPLICA.program, "FATAL", 0, 0.0, 1, "Exited too quickly")
-    assert describe_failure(StatePaths(tmp_path), REPLICA, info)[0] == "Exited too quickly"
+def test_a_program_that_cannot_be_started_is_told_by_the_supervisor(tmp_path: Path) -> None:
+    info = ProcessInfo(REPLICA.program, "FATAL", 0, 0.0, 1, "can't find command '/usr/bin/python'")
+    assert describe_failure(StatePaths(tmp_path), REPLICA, info)[0] == "can't find command '/usr/bin/python'"
+
+
+def test_a_process_that_complains_of_nothing_before_its_end_was_killed(tmp_path: Path) -> None:
+    paths = StatePaths(tmp_path)
+    info = ProcessInfo(REPLICA.program, "BACKOFF", 0, 0.0, 0, "Exited too quickly (process log may have details)")
+    assert "ended without a word" in describe_failure(paths, REPLICA, info)[0]
+    write_atomically(log_path(paths, REPLICA.program), "2026-03-01 12:00:00,123 INFO x.y: loading the model\n")
+    reason, tail = describe_failure(paths, REPLICA, info)
+    assert "ended without a word" in reason
+    assert len(tail) == 1

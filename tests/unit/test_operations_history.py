@@ -65,6 +65,20 @@ def test_every_change_is_recorded_with_enough_to_undo_it(operations: Operations)
     assert oldest.at <= middle.at <= newest.at
 
 
+def test_more_time_to_start_is_a_change_like_any_other(operations: Operations, engine: MemoryEngine) -> None:
+    operations.apply(WINE, note=ANN)
+    operations.give_time("seldon", "wine", "b", 600, note=BOB)
+    given = engine.get("seldon", "wine").deployment
+    assert [p.start_budget_s for p in given.predictors] == [None, 600]
+    assert replace(given.predictor("b"), start_budget_s=None) == WINE.predictor("b")
+    newest = operations.history("seldon", "wine")[0]
+    assert (newest.what, newest.who, newest.why) == ("apply", "bob", "b may take 600 s to start")
+    operations.undo("seldon", "wine", note=ANN)
+    assert engine.get("seldon", "wine").deployment.predictor("b").start_budget_s is None
+    with pytest.raises(NotFound, match="a, b"):
+        operations.give_time("seldon", "wine", "c", 600, note=BOB)
+
+
 def test_undo_of_a_split_and_undo_of_the_undo(operations: Operations, engine: MemoryEngine) -> None:
     operations.apply(WINE, note=ANN)
     operations.set_traffic("seldon", "wine", split(50), note=ANN)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from services.deployments.kubernetes.cluster import APPLY, JSON_PATCH, Cluster
 from services.deployments.kubernetes.copies import Copies, missing_crd
+from services.deployments.kubernetes.doctor import way_up
 from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.happenings import announce, told
 from services.deployments.kubernetes.logs import tail_of
@@ -24,7 +25,7 @@ from services.deployments.kubernetes.ways import ServiceRelay, Ways
 from services.deployments.kubernetes.writing import applied_body, traffic_patch
 from services.deployments.manifest import to_yaml
 from services.deployments.stamps import stamps
-from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Relay, Split, check_name
+from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Relay, Split, Startup, check_name
 from services.errors import Conflict, Foreign, InvalidDeployment, NotFound, Unavailable
 
 log = logging.getLogger(__name__)
@@ -123,6 +124,9 @@ class KubernetesEngine:
     def events(self, namespace: str, name: str) -> list[Event]:
         found = self.get(namespace, name).deployment
         return told(self._copies.events(namespace), name, [p.name for p in found.predictors])
+
+    def startup(self, namespace: str, name: str, predictor: str) -> Startup:
+        return way_up(self._cluster, self._copies, self.get(namespace, name), predictor)
 
     def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:
         made = copy.deepcopy(self._apply(deployment, note, None, dry_run=True))

@@ -9,6 +9,7 @@ from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.pods import ORCHESTRATOR, view
 from services.deployments.kubernetes.seldon import core, owner_of
+from services.deployments.kubernetes.stamped import Stamped, stamped
 
 Object = Mapping[str, Any]
 
@@ -34,18 +35,39 @@ def tail_of(
     return lines
 
 
+def log_of(cluster: Cluster, pod: Object, tail: int) -> list[Stamped]:
+    """The last lines, with their times, of the container that the pod waits for or that fails."""
+    container = _telling(pod)
+    lines = _lines(cluster, pod, container, tail, timestamps="true") if container else []
+    if not lines and container and view(pod).crashed == container:
+        lines = _lines(cluster, pod, container, tail, previous="false", timestamps="true")
+    return stamped(lines)
+
+
+def _telling(pod: Object) -> str:
+    if crashed := view(pod).crashed:
+        return crashed
+    for one in (pod.get("status") or {}).get("initContainerStatuses") or []:
+        ended = (one.get("state") or {}).get("terminated") or {}
+        if not ended or ended.get("exitCode"):
+            return str(one.get("name", ""))
+    spec = pod.get("spec") or {}
+    return next((str(c["name"]) for c in spec.get("containers") or [] if c.get("name") != ORCHESTRATOR), "")
+
+
 def _containers(pod: Object) -> list[str]:
     spec = pod.get("spec") or {}
     named = [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
     return [str(c["name"]) for c in named if c.get("name") != ORCHESTRATOR]
 
 
-def _lines(cluster: Cluster, pod: Object, container: str, tail: int) -> list[str]:
+def _lines(cluster: Cluster, pod: Object, container: str, tail: int, **more: str) -> list[str]:
     metadata = pod["metadata"]
     path = f"{core(metadata['namespace'], 'pods')}/{metadata['name']}/log"
     query = {"container": container, "tailLines": str(tail)}
     if view(pod).crashed == container:
         query["previous"] = "true"
+    query |= more
     try:
         return cluster.text(path, query).splitlines()
     except ApiRefused as refused:

@@ -19,6 +19,10 @@ from services.settings import StatePaths
 PROBE_TIMEOUT_S = 1.0
 PROBE_THREADS = 16
 LOG_TAIL_LINES = 15
+_ENDED = ("BACKOFF", "FATAL")
+_TOO_QUICK = "Exited too quickly"
+_QUIET = re.compile(r"^\S+ \S+ (?:INFO|WARNING) ")
+"""A last line that complains of nothing: a model server that gives up says why."""
 _LOG_MARKS = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z]+ [\w.]+: ")
 
 
@@ -61,6 +65,10 @@ def _info(body: bytes) -> str:
 def describe_failure(paths: StatePaths, replica: Replica, process: ProcessInfo | None) -> tuple[str, tuple[str, ...]]:
     """Why a replica failed, in one sentence, and the last lines of its log."""
     lines = tuple(line for line in tail_lines(log_path(paths, replica.program), LOG_TAIL_LINES) if line.strip())
+    if process is not None and process.state in _ENDED and (not lines or _QUIET.search(lines[-1])):
+        if process.problem and _TOO_QUICK not in process.problem:
+            return process.problem, lines
+        return "its process ended without a word, as when it is killed for its memory", lines
     if lines:
         return plain_words(lines[-1]), lines
     if process is not None and process.problem:

@@ -51,6 +51,7 @@ def load_model(options: ServerOptions) -> Model:
     if options.tracking_uri:
         mlflow.set_tracking_uri(options.tracking_uri)
     folder = fetch_model(options.model_uri, options.models_dir)
+    log.info("The model's files are there; loading them")
     pyfunc = _load(folder, options.model_uri)
     model = Model(pyfunc, dataframe_input=options.dataframe_input)
     model.examples = _examples(model, pyfunc)

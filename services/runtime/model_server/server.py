@@ -145,6 +145,7 @@ def _load(options: ServerOptions) -> Any:
     from services.runtime.model_server import dataplane  # noqa: F401 - so that the event loop need not wait for it
     from services.runtime.model_server.loading import load_model
 
+    log.info("Libraries are imported; fetching the model")  # services.deployments.local_start looks for these
     return load_model(options)
 
 
@@ -164,6 +165,7 @@ def serve(options: ServerOptions) -> int:
     async def run() -> int:
         return await ModelServer(options).run()
 
+    log.info("Starting the model server of predictor %s", options.predictor)
     try:
         return asyncio.run(run())
     except DecantError as error:

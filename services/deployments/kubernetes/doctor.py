@@ -1,0 +1,57 @@
+"""Gathers what the cluster knows of a predictor's start and has it read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from services.deployments.kubernetes.cluster import Cluster
+from services.deployments.kubernetes.copies import Copies
+from services.deployments.kubernetes.happenings import told
+from services.deployments.kubernetes.logs import log_of
+from services.deployments.kubernetes.seldon import owner_of
+from services.deployments.kubernetes.starting import Seen, newest, startup_of
+from services.domain import DeploymentStatus, Phase, Startup
+from services.errors import Forbidden
+
+LOG_LINES = 200
+EVENTS_READ = 60
+
+Object = Mapping[str, Any]
+
+
+def way_up(cluster: Cluster, copies: Copies, status: DeploymentStatus, predictor: str) -> Startup:
+    """The predictor's start. What the account may not see is left out; raises NotFound for an unknown predictor."""
+    deployment = status.deployment
+    wanted = deployment.predictor(predictor)
+    names = [p.name for p in deployment.predictors]
+    pods = [
+        pod
+        for pod in copies.pods(deployment.namespace)
+        if owner_of(str((pod.get("metadata") or {}).get("name", "")), deployment.name, names) == predictor
+    ]
+    phase = status.predictor(predictor).phase
+    pod = newest(pods)
+    seen = Seen(
+        pods=[pod] if pod else [],
+        events=_events(copies, status, predictor, names),
+        log=log_of(cluster, pod, LOG_LINES) if pod else (),
+    )
+    budget_s = wanted.start_budget_s
+    return startup_of(predictor, seen, ready=phase is Phase.READY, budget_s=budget_s)
+
+
+def _events(copies: Copies, status: DeploymentStatus, predictor: str, names: Sequence[str]) -> list[str]:
+    """Messages of events about the predictor since the deployment was changed."""
+    deployment, since = status.deployment, status.changed_at
+    try:
+        found = told(copies.events(deployment.namespace), deployment.name, names)
+    except Forbidden:
+        return []
+    return [e.message for e in found if e.predictor == predictor and _after(e.at, since)][-EVENTS_READ:]
+
+
+def _after(at: datetime, since: datetime | None) -> bool:
+    # Kubernetes writes most event times to the second.
+    return since is None or at.replace(microsecond=0) >= since.replace(microsecond=0)

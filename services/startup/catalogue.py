@@ -1,0 +1,15 @@
+"""The failures that are known, in the order in which they are looked for.
+
+A cause stands before the symptoms it leads to: a model that cannot be unpickled is found before the crash loop that it
+makes. Signs are in the words of those who print them: pip, conda, rclone, Python, Kubernetes, Decant's model server.
+"""
+
+from __future__ import annotations
+
+from services.startup.building import BUILDING
+from services.startup.known import Known
+from services.startup.loading import LOADING
+from services.startup.places import PLACES
+from services.startup.symptoms import SYMPTOMS
+
+CATALOGUE: tuple[Known, ...] = (*PLACES, *BUILDING, *LOADING, *SYMPTOMS)

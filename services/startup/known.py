@@ -1,0 +1,49 @@
+"""What is known of one failure: the signs that give it away, what it means, what to do about it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Where(StrEnum):
+    """Where a sign is looked for."""
+
+    LOG = "log"
+    STATE = "state"
+    EVENT = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A pattern in one line of one place. Its named groups may be used in the words."""
+
+    where: Where
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A failure. All its signs must be there. `needs_time`: a larger start budget is the remedy."""
+
+    key: str
+    signs: tuple[Sign, ...]
+    what: str
+    remedy: str
+    needs_time: bool = False
+
+
+def log(pattern: str) -> Sign:
+    """A line of the log; case does not matter."""
+    return Sign(Where.LOG, re.compile(pattern, re.IGNORECASE))
+
+
+def state(pattern: str) -> Sign:
+    """The state of a pod, a container or a process."""
+    return Sign(Where.STATE, re.compile(pattern, re.IGNORECASE))
+
+
+def event(pattern: str) -> Sign:
+    """The message of an event."""
+    return Sign(Where.EVENT, re.compile(pattern, re.IGNORECASE))

@@ -1,0 +1,149 @@
+"""Failures before the model server runs: no node, no image, no secret, no model to download."""
+
+from __future__ import annotations
+
+from services.startup.known import Known, event, log, state
+
+PLACES: tuple[Known, ...] = (
+    Known(
+        "quota",
+        (
+            event(
+                r"exceeded quota: (?P<quota>[^,]+), requested: (?P<asked>.+?), used: (?P<used>.+?), limited: "
+                r"(?P<limit>[^()]+?)(?: \(\d+ times\))?$"
+            ),
+        ),
+        "The namespace's quota “{quota}” leaves no room: asked for {asked}, in use {used}, allowed {limit}.",
+        "Ask for less (resources, replicas), delete what is not needed, or have the quota raised.",
+    ),
+    Known(
+        "quota-needs-resources",
+        (event(r"failed quota: (?P<quota>[^:]+): must specify (?P<fields>[^()]+?)(?: \(\d+ times\))?$"),),
+        "The namespace's quota “{quota}” takes only pods that say what they need: {fields} is missing.",
+        "Set CPU and memory (requests and limits) for this predictor.",
+    ),
+    Known(
+        "forbidden-pod",
+        (event(r"Error creating: pods .+ is forbidden: (?P<why>.+?)(?: \(\d+ times\))?$"),),
+        "The cluster does not let the operator create the pod: {why}.",
+        "Ask whoever runs the cluster for an exception, or change the deployment to fit the rule.",
+    ),
+    Known(
+        "missing-volume",
+        (event(r'persistentvolumeclaim "(?P<claim>[^"]+)" not found'),),
+        "The volume claim “{claim}” that holds the model does not exist in this namespace.",
+        "Create the claim, or publish the model to a store that the namespace can read.",
+    ),
+    Known(
+        "unschedulable",
+        (state(r"cannot be scheduled: (?P<why>.+)"),),
+        "No node takes the pod: {why}",
+        "Ask for less CPU or memory, free some, or let the cluster add a node; taints and selectors need its owner.",
+    ),
+    Known(
+        "image-denied",
+        (
+            state(r"(?:ImagePullBackOff|ErrImagePull)"),
+            event(r'Failed to pull image "(?P<image>[^"]+)".*(?:denied|unauthorized|authentication required|403)'),
+        ),
+        "The registry does not hand out the image {image}.",
+        "Give the namespace's service account an image pull secret for that registry.",
+    ),
+    Known(
+        "image-missing",
+        (
+            state(r"(?:ImagePullBackOff|ErrImagePull|InvalidImageName)"),
+            event(r'Failed to pull image "(?P<image>[^"]+)".*(?:not found|manifest unknown|does not exist)'),
+        ),
+        "The image {image} does not exist.",
+        "Check the image in Seldon's ConfigMap `seldon-config` (predictor_servers), and the version that is installed.",
+    ),
+    Known(
+        "image-limit",
+        (event(r'Failed to pull image "(?P<image>[^"]+)".*(?:toomanyrequests|pull rate limit)'),),
+        "The registry's pull limit is used up, so the image {image} was not fetched.",
+        "Wait (Docker Hub counts six hours), sign in to the registry with a pull secret, or use a mirror.",
+    ),
+    Known(
+        "image-pull",
+        (state(r"(?:ImagePullBackOff|ErrImagePull|InvalidImageName)(?:: (?P<why>.+))?"),),
+        "The image cannot be pulled: {why}",
+        "Check that the node reaches the registry and that the image's name is right.",
+    ),
+    Known(
+        "missing-secret",
+        (state(r'CreateContainerConfigError: secret "(?P<secret>[^"]+)" not found'),),
+        "The secret “{secret}” does not exist in this namespace.",
+        "Create it with the store's credentials (rclone's variables), or name another as the predictor's secret.",
+    ),
+    Known(
+        "missing-secret",
+        (event(r'(?:Error: |MountVolume.SetUp failed.*)secret "(?P<secret>[^"]+)" not found'),),
+        "The secret “{secret}” does not exist in this namespace.",
+        "Create it with the store's credentials (rclone's variables), or name another as the predictor's secret.",
+    ),
+    Known(
+        "missing-config",
+        (state(r"CreateContainerConfigError: (?P<why>.+)"),),
+        "A container cannot be configured: {why}.",
+        "Create what is missing in this namespace; the container starts by itself then.",
+    ),
+    Known(
+        "disk-full",
+        (log(r"No space left on device"),),
+        "The disk is full where the model is unpacked or its environment is built.",
+        "Free some space; on Kubernetes raise the ephemeral storage of the node or the limit of the pod.",
+    ),
+    Known(
+        "disk-full",
+        (state(r"(?:Evicted|ephemeral-storage|DiskPressure)"),),
+        "The node ran out of disk and put the pod out.",
+        "Free some space on the node, or raise the pod's ephemeral storage.",
+    ),
+    Known(
+        "store-unknown",
+        (log(r'Failed to create file system for "(?P<uri>[^"]+)": didn\'t find section in config file'),),
+        "The downloader does not know how to reach {uri}: no credentials were given to it.",
+        "Name a secret for the predictor that configures this kind of store for rclone "
+        "(RCLONE_CONFIG_S3_TYPE and so on).",
+    ),
+    Known(
+        "download-refused",
+        (
+            log(
+                r"(?:AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId|NoCredentialProviders|"
+                r"status code: 403|StatusCode: 403|googleapi: Error 40[13])"
+            ),
+        ),
+        "The model store refused the download.",
+        "Check the keys in the predictor's secret, and that they may read and list the model's folder.",
+    ),
+    Known(
+        "model-absent",
+        (
+            log(
+                r"(?:directory not found|NoSuchBucket|NoSuchKey|There is no (?:model|"
+                r"MLflow model) “(?P<uri>[^”]+)”|error reading source root directory)"
+            ),
+        ),
+        "There is no model at the address that the deployment names.",
+        "Check the model's address; it must be the folder that holds the MLmodel file.",
+    ),
+    Known(
+        "store-unreachable",
+        (
+            log(
+                r"(?:dial tcp[^:]*: lookup \S+.*no such host|dial tcp .*(?:i/o timeout|connection refused)|"
+                r"(?:MLflow|The model store) does not answer|certificate signed by unknown authority)"
+            ),
+        ),
+        "The model store or MLflow could not be reached.",
+        "Check its address, network policies and certificates, from where the model server runs.",
+    ),
+    Known(
+        "client-package",
+        (log(r"cannot be fetched without the Python package (?P<package>[\w-]+)"),),
+        "The model's store needs the Python package {package}, which is not installed where Decant runs.",
+        "`pip install {package}` there, then wait: the model server is started again by itself.",
+    ),
+)

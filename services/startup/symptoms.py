@@ -1,0 +1,32 @@
+"""What is left when no cause was recognised: looked for last."""
+
+from __future__ import annotations
+
+from services.startup.building import KILLED_BY_PROBE
+from services.startup.known import Known, event, log, state
+
+SYMPTOMS: tuple[Known, ...] = (
+    Known(
+        "budget-spent",
+        (state(r"its model was not loaded within (?P<seconds>[\d.]+) s"),),
+        "The model was not loaded within the {seconds} s that it may take.",
+        "Give it more time to start.",
+        needs_time=True,
+    ),
+    Known(
+        "probe-too-short",
+        (event(KILLED_BY_PROBE), state(r"CrashLoopBackOff|restarted|exit code (?:137|143)")),
+        "It was killed before it was up: the probes do not wait long enough.",
+        "Give it more time to start.",
+        needs_time=True,
+    ),
+    Known(
+        "raised",
+        (
+            log(r"^(?:[\w.]+\.)?(?P<error>\w+(?:Error|Exception)): (?P<why>.+)"),
+            state(r"CrashLoopBackOff|keeps ending|ended|restarted"),
+        ),
+        "It ended with {error}: {why}",
+        "The traceback is in the log. This failure is not one that Decant knows.",
+    ),
+)
