@@ -15,6 +15,7 @@ from services.domain.text import (
     percent,
     rate,
     short_arms,
+    size,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "percent",
     "rate",
     "short_arms",
+    "size",
 ]

@@ -16,6 +16,7 @@ from services.errors import without_secrets
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
 from services.health import Check, HealthChecks
+from services.jobs.publications import Publications, source_of
 from services.jobs.queue import open_queue
 from services.jobs.replays import ReplayJobs
 from services.jobs.training import TrainingJobs
@@ -26,6 +27,7 @@ from services.operations import Operations
 from services.settings import Settings
 from services.tracking.datasets import DatasetCatalogue
 from services.tracking.models import ModelCatalogue
+from services.tracking.registry import Registry
 from services.tracking.runs import RunCatalogue
 from services.traffic.client import PredictionClient
 from services.traffic.replay import ReplayMode, ReplaySpec
@@ -51,6 +53,7 @@ class Services:
     training: TrainingJobs
     predictions: PredictionClient
     replays: ReplayJobs
+    publications: Publications
     metrics: MetricsReader
     store: EvidenceStore
     verdicts: Verdicts
@@ -81,7 +84,8 @@ def build_services(settings: Settings) -> Services:
     store = EvidenceStore(database)
     queue = open_queue(settings)
     runs = RunCatalogue(settings.tracking_uri)
-    models = ModelCatalogue(settings.tracking_uri)
+    origin = partial(source_of, store)
+    models = ModelCatalogue(settings.tracking_uri, origin)
     metrics = open_metrics(settings)
     operations = Operations(engine, store)
     verdicts = Verdicts(Sources(store, engine, metrics, models, runs, settings))
@@ -95,10 +99,13 @@ def build_services(settings: Settings) -> Services:
         training=TrainingJobs(database, queue, settings),
         predictions=PredictionClient(settings.request_timeout_s, engine.relay),
         replays=ReplayJobs(store, queue, engine, settings, begin_test=partial(_begin_test, verdicts)),
+        publications=Publications(store, queue, engine, operations, models, settings),
         metrics=metrics,
         store=store,
         verdicts=verdicts,
-        decisions=open_decisions(settings, engine, operations, store, verdicts.assess),
+        decisions=open_decisions(
+            settings, engine, operations, store, Registry(settings.tracking_uri, origin), verdicts.assess
+        ),
         health=HealthChecks(
             {
                 "MLflow": runs.ping,

@@ -126,6 +126,32 @@ class Settings(BaseSettings):
         "everything.",
     )
 
+    model_store: str = Field(
+        "",
+        description="Where models are copied so that Seldon can read them: `s3://bucket/prefix`, `gs://bucket/prefix` "
+        "or `pvc://claim/prefix`. Needed with Kubernetes, unless every model already lies in such a place.",
+    )
+    model_store_path: str = Field("", description="Where the volume of a `pvc://` model store is mounted for Decant.")
+    model_store_endpoint: str = Field(
+        "",
+        validation_alias=AliasChoices(
+            "DECANT_MODEL_STORE_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL"
+        ),
+        description="Address of an S3 server that is not Amazon's, such as `https://minio.example:9000`; "
+        "`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL` and `MLFLOW_S3_ENDPOINT_URL` work too.",
+    )
+    model_store_ca: str = Field(
+        "",
+        validation_alias=AliasChoices("DECANT_MODEL_STORE_CA", "AWS_CA_BUNDLE"),
+        description="File of certificates to trust when the model store is asked over https; `AWS_CA_BUNDLE` works "
+        "too.",
+    )
+    model_secret: str = Field(
+        "",
+        description="Name of the Secret with which Seldon opens the model store (`envSecretRefName`). It must be in "
+        "the deployment's namespace.",
+    )
+
     dashboard_port: Port = Field(8501, description="Port of the dashboard.")
     gateway_port: Port = Field(8003, description="Port of the gateway (Envoy): predictions and feedback.")
     gateway_address: str = Field(

@@ -10,6 +10,7 @@ import click
 from app.cli.deployments import compose, wait_until_settled
 from app.cli.options import note, services
 from app.cli.output import put_table, say
+from app.cli.publishing import apply
 from app.cli.replay import put_arms, run, say_failures
 from app.cli.train import start, watch
 from app.cli.verdict import put_verdict
@@ -98,11 +99,11 @@ def _deploy(built: Services, references: dict[str, str]) -> None:
     key = (built.settings.default_namespace, NAME)
     wanted = compose(built, key, dict(references), None, SPLIT, 1)
     present = _present(built)
-    if present is None or present.predictors != wanted.predictors:
+    if present is None or present.predictors != built.publications.prepare(wanted).deployment.predictors:
         if present is not None:
             say(f"   It exists with other contents: {_contents(present)}.")
             say(f"   It is replaced by {_contents(wanted)}; `python -m app undo {NAME}` brings the old one back.")
-        built.operations.apply(wanted, note=note(built, "make demo"))
+        apply(built, wanted, note(built, "make demo"))
     else:
         say("   It runs already with these models and this split: nothing to change.")
     wait_until_settled(built, *key)

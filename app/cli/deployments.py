@@ -19,6 +19,7 @@ from app.cli.options import (
     why_option,
 )
 from app.cli.output import plain, put_json, say
+from app.cli.publishing import apply
 from services.errors import NotFound, StartFailed
 
 if TYPE_CHECKING:
@@ -81,9 +82,12 @@ def deploy(
         deployment = compose(built, key, {"a": ref_a, "b": ref_b}, ref_shadow, split, replicas).validated()
     because = note(built, why)
     if dry_run:
-        click.echo(built.engine.preview(deployment, note=because), nl=False)
+        prepared = built.publications.prepare(deployment)
+        if prepared.waiting:
+            say(f"The models of {', '.join(prepared.waiting)} would be published first.")
+        click.echo(built.engine.preview(prepared.deployment, note=because), nl=False)
         return
-    status = built.operations.apply(deployment, note=because)
+    status = apply(built, deployment, because)
     say(f"Deployment {deployment.key} is accepted.")
     if wait:
         status = wait_until_settled(built, deployment.namespace, deployment.name)

@@ -25,7 +25,7 @@ RERUN_HINT = "`python -m app jobs` shows how far it is."
 
 
 class Job(Protocol):
-    """What trainings and replays have in common."""
+    """What trainings, replays and publications have in common."""
 
     @property
     def id(self) -> int: ...
@@ -105,16 +105,24 @@ def check_done(job: Job, what: str, log_tail: list[str] | None = None) -> None:
 @click.option("--limit", default=20, show_default=True, help="How many of each kind.")
 @json_option
 def jobs(limit: int, as_json: bool) -> None:
-    """List trainings and replays, newest first.
+    """List trainings, replays and publications of models, newest first.
 
     \b
     Example: python -m app jobs
-    JSON: {"trainings": [{id, state, parameters, run_id, ...}], "replays": [{id, state, spec, arms, ...}]}
+    JSON: {"trainings": [{id, state, parameters, run_id, ...}], "replays": [{id, state, spec, arms, ...}],
+           "publications": [{id, state, deployment, models, ...}]}
     """
     built = services()
     trainings, replays = built.training.recent(limit), built.replays.recent(limit=limit)
+    publications = built.publications.recent(limit=limit)
     if as_json:
-        put_json({"trainings": [plain(t) for t in trainings], "replays": [plain(r) for r in replays]})
+        put_json(
+            {
+                "trainings": [plain(t) for t in trainings],
+                "replays": [plain(r) for r in replays],
+                "publications": [plain(p) for p in publications],
+            }
+        )
         return
     rows = [
         ("training", t.id, t.state.value, " ".join(f"{k}={v}" for k, v in t.parameters.items()), t.who, t.message)
@@ -124,21 +132,29 @@ def jobs(limit: int, as_json: bool) -> None:
         ("replay", r.id, r.state.value, f"{r.spec.deployment} {r.done_rows}/{r.total}", r.who, r.message)
         for r in replays
     ]
+    rows += [
+        ("publication", p.id, p.state.value, f"{p.deployment} {' '.join(m.label for m in p.models)}", p.who, p.message)
+        for p in publications
+    ]
     put_table(("kind", "id", "state", "what", "who", "message"), rows, right=(1,))
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["training", "replay"]))
+@click.argument("kind", type=click.Choice(["training", "replay", "publication"]))
 @click.argument("number", type=int)
 def cancel(kind: str, number: int) -> None:
-    """Cancel a training or a replay.
+    """Cancel a training, a replay or a publication of models.
 
     \b
     Example: python -m app cancel replay 3
     """
     built = services()
-    keeper = built.training if kind == "training" else built.replays
-    keeper.cancel(number)
+    cancels = {
+        "training": built.training.cancel,
+        "replay": built.replays.cancel,
+        "publication": built.publications.cancel,
+    }
+    cancels[kind](number)
     say(f"Asked the worker to cancel {kind} {number}.")
 
 

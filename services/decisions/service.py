@@ -260,10 +260,8 @@ class Decisions:
 
 
 def open_decisions(
-    settings: Settings, engine: Engine, operations: Operations, store: EvidenceStore, assess: Assess
+    settings: Settings, engine: Engine, operations: Operations, store: EvidenceStore, registry: Registry, assess: Assess
 ) -> Decisions:
-    """Decisions with MLflow as the settings say and the usual report. Connects to nothing."""
-    world = World(
-        engine, operations, Registry(settings.tracking_uri), store.tests, store, settings.paths.root / "decisions"
-    )
+    """Decisions as the settings say, with the usual report. Connects to nothing."""
+    world = World(engine, operations, registry, store.tests, store, settings.paths.root / "decisions")
     return Decisions(store.decisions, world, assess, render_report)

@@ -45,6 +45,16 @@ def rate(per_s: float | None) -> str:
     return f"{number(per_s)}/s" if _known(per_s) else NONE
 
 
+def size(count: int) -> str:
+    """Bytes in the unit that suits them: `512 B`, `3.4 MB`, `1.2 GB` (powers of ten)."""
+    amount, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
 def latency(ms: float | None) -> str:
     """Milliseconds up to a second, then seconds: 4.3 ms, 1.2 s."""
     if ms is None or not _known(ms):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-REVISION = "0003"
+REVISION = "0004"
 """The revision of services/evidence/migrations that makes these tables."""
 
 VERSION_TABLE = "decant_schema"
@@ -231,4 +231,36 @@ trainings = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("started_at", UtcDateTime),
     sa.Column("finished_at", UtcDateTime),
+)
+
+publications = sa.Table(
+    "publications",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("namespace", sa.String(63), nullable=False),
+    sa.Column("deployment", sa.String(63), nullable=False),
+    sa.Column("manifest", sa.Text, nullable=False, comment="what is applied once its models are published"),
+    sa.Column("expected_version", sa.String(64), comment="of the deployment; NULL: whatever is there"),
+    sa.Column("take_over", sa.Boolean, nullable=False),
+    sa.Column("models", sa.JSON, nullable=False, comment="how far each is"),
+    sa.Column("state", sa.String(16), nullable=False, comment="queued running done cancelled failed"),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Index("publications_by_deployment", "namespace", "deployment", "created_at"),
+)
+
+published_models = sa.Table(
+    "published_models",
+    metadata,
+    sa.Column("uri", sa.Text, primary_key=True, comment="as Seldon reads it"),
+    sa.Column("source", sa.Text, nullable=False, comment="as MLflow knows it"),
+    sa.Column("digest", sa.String(64), nullable=False, comment="of its files; empty where it was used in place"),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
 )

@@ -18,6 +18,7 @@ from services.evidence.decision_table import DecisionTable
 from services.evidence.door import connect
 from services.evidence.export import ExportForm, ExportScope, Progress, count, export_bytes, export_file
 from services.evidence.ledger import Ledger
+from services.evidence.publication_table import PublicationTable
 from services.evidence.replay_table import ReplayTable
 from services.evidence.rows import outcome_of
 from services.evidence.schema import blocks, changes, outcomes
@@ -58,6 +59,7 @@ class EvidenceStore:
         self.ledger = Ledger(database)
         self.tests = ABTestTable(database)
         self.decisions = DecisionTable(database)
+        self.publications = PublicationTable(database)
 
     def ping(self) -> None:
         """Return if the store answers."""

@@ -22,10 +22,11 @@ class JobKind(StrEnum):
 
     TRAINING = "train"
     REPLAY = "replay"
+    PUBLICATION = "publish"
 
 
 class JobQueue(SqliteHuey):  # type: ignore[misc]  # huey ships without types
-    """Huey on SQLite, with both tasks declared by name: enqueueing needs no import of the code that runs them."""
+    """Huey on SQLite, with its tasks declared by name: enqueueing needs no import of the code that runs them."""
 
     def __init__(self, filename: str) -> None:
         super().__init__("decant", filename=filename, results=False, utc=True)
@@ -62,6 +63,11 @@ def open_queue(settings: Settings) -> JobQueue:
 def enqueue_training(queue: JobQueue, job_id: int) -> None:
     """Ask the worker to run a training. Raises Unavailable."""
     queue.put(JobKind.TRAINING, job_id)
+
+
+def enqueue_publication(queue: JobQueue, job_id: int) -> None:
+    """Ask the worker to publish models and apply what waits for them. Raises Unavailable."""
+    queue.put(JobKind.PUBLICATION, job_id)
 
 
 def enqueue_replay(queue: JobQueue, job_id: int) -> None:

@@ -137,7 +137,11 @@ def main() -> int:
     try:
         settings = load_settings()
         services = build_services(settings)
-        jobs: dict[JobKind, Jobs] = {JobKind.TRAINING: services.training, JobKind.REPLAY: services.replays}
+        jobs: dict[JobKind, Jobs] = {
+            JobKind.TRAINING: services.training,
+            JobKind.REPLAY: services.replays,
+            JobKind.PUBLICATION: services.publications,
+        }
         stop = threading.Event()
         # A thread of its own: no decision waits for a replay, and no sign of life for a silent MLflow.
         threading.Thread(target=keep_settling, args=(services.decisions, stop), daemon=True, name="decisions").start()

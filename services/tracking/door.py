@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from services.errors import DecantError, InvalidInput, NotFound, Rejected, Unavailable, without_secrets
+from services.runtime.client_packages import CLIENT_PACKAGES
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -145,6 +146,10 @@ class Door:
             if status == 404:
                 raise NotFound(kind or "answer", name) from error
             raise Rejected(PART, status, str(error)) from error
+        except ModuleNotFoundError as error:  # MLflow imports a bucket's client library when it first meets a bucket
+            missing = (error.name or "of its store").split(".")[0]
+            hint = f"Install it where Decant runs: pip install {CLIENT_PACKAGES.get(missing, missing)}"
+            raise Unavailable(f"The store of {kind or 'MLflow'} “{name}”", f"no module {missing}", hint) from error
         except (requests.RequestException, SQLAlchemyError) as error:
             self._answered_at = -FRESH_S
             raise Unavailable(PART, f"{self._shown}: {_short(error)}", self._hint) from error

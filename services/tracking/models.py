@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ from services.errors import InvalidInput, NotFound
 from services.schema import Signature
 from services.tracking.artifacts import MLMODEL, read_model_files
 from services.tracking.door import Door
+from services.tracking.downloads import FilesSeen, fetch_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,6 +30,14 @@ CACHE_ENTRIES = 256
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 _FORMS = "a run id, runs:/<run id>/<path>, models:/m-<id>, models:/<name>/<version>, models:/<name>@<alias> or a folder"
+
+
+Origin = Callable[[str], str | None]
+"""What MLflow calls the model at an address to which it was published; None for addresses that mean themselves."""
+
+
+def _nothing(_: str) -> str | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,7 @@ class ModelRef:
     mlmodel_text: str
     python_version: str
     requirements: tuple[str, ...]
+    location: str = ""  # where its files are, as an artifact URI or a path
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -58,8 +70,9 @@ class _Found:
 class ModelCatalogue:
     """Finds models by reference. Making one connects to nothing."""
 
-    def __init__(self, tracking_uri: str) -> None:
+    def __init__(self, tracking_uri: str, origin: Origin = _nothing) -> None:
         self._door = Door(tracking_uri)
+        self._origin = origin
         self._lock = threading.Lock()
         self._cache: dict[str, tuple[float, ModelRef]] = {}
 
@@ -87,9 +100,20 @@ class ModelCatalogue:
             files.mlmodel_text,
             files.python_version,
             files.requirements,
+            found.location,
         )
         self._remember(wanted, ref)
         return ref
+
+    def fetch(self, reference: str, folder: Path, seen: FilesSeen) -> Path:
+        """Put the files of a model into `folder`, telling `seen` how many there are; returns where they lie.
+
+        A model that is a folder of this machine is left where it is. Raises what `resolve` raises.
+        """
+        location = self._find(reference.strip().rstrip("/")).location
+        if Path(location).is_dir():
+            return Path(location)
+        return fetch_files(self._door, location, folder, seen)
 
     def _find(self, wanted: str) -> _Found:
         if not wanted:
@@ -106,6 +130,9 @@ class ModelCatalogue:
             return self._by_models_uri(wanted)
         if scheme == "file":
             return self._folder(Path(unquote(urlsplit(wanted).path)))
+        if source := self._origin(wanted) if "://" in wanted else None:
+            with suppress(NotFound):  # the store of a Decant with another MLflow: the files speak for themselves
+                return self._find(source)
         if (scheme and "://" in wanted) or scheme == "mlflow-artifacts":
             return _Found(wanted, wanted, Provenance())
         if "/" in wanted or Path(wanted).is_dir():

@@ -6,7 +6,7 @@ Every method that writes may be called again after it was interrupted: it leaves
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +54,9 @@ class Registry:
     Every method raises Unavailable when the server does not answer and Rejected when it refuses.
     """
 
-    def __init__(self, tracking_uri: str) -> None:
+    def __init__(self, tracking_uri: str, origin: Callable[[str], str | None] = lambda _: None) -> None:
         self._door = Door(tracking_uri)
+        self._origin = origin
 
     def lineage(self, uri: str, provenance: Provenance) -> Lineage:
         """Where a served model comes from. Asks nothing when neither its URI nor its annotations speak of MLflow.
@@ -65,11 +66,12 @@ class Registry:
         """
         model_id, run_id, path = provenance.model_id, provenance.run_id, ""
         registered = (provenance.registered_name, provenance.registered_version)
-        if match := _MODEL_URI.fullmatch(uri):
+        source = self._origin(uri) or uri  # a published address stands for the model that was copied there
+        if match := _MODEL_URI.fullmatch(source):
             model_id = match[1]
-        elif match := _VERSION_URI.fullmatch(uri):
+        elif match := _VERSION_URI.fullmatch(source):
             registered = (match[1], match[2])
-        elif match := _RUN_URI.fullmatch(uri):
+        elif match := _RUN_URI.fullmatch(source):
             run_id, path = match[1], match[2] or ""
         found: set[tuple[str, str]] = set()
         sources: set[str] = set()

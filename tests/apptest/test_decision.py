@@ -9,6 +9,7 @@ from app import reads
 from services.decisions.model import Kind, State
 from services.decisions.service import open_decisions
 from services.domain import ChangeNote, Phase
+from services.tracking.registry import Registry
 from services.verdict.model import Assessment
 from tests.apptest.conftest import TIMEOUT_S, Dashboard, texts
 from tests.support import verdicts
@@ -21,7 +22,14 @@ def desk(dashboard: Dashboard) -> Dashboard:
     built = dashboard.services
     evidence = Evidence(built.store)
     dashboard.use(
-        decisions=open_decisions(built.settings, built.engine, built.operations, built.store, evidence.assess),
+        decisions=open_decisions(
+            built.settings,
+            built.engine,
+            built.operations,
+            built.store,
+            Registry(built.settings.tracking_uri),
+            evidence.assess,
+        ),
         verdicts=evidence,
     )
     dashboard.deploy("wine")

@@ -99,3 +99,10 @@ def test_short_names_stay_distinct(names):
     short = fmt.short_arms(names)
     assert len(set(short.values())) == len(names)
     assert all(short.values())
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (3_400_000, "3.4 MB"), (12 * 10**9, "12.0 GB")]
+)
+def test_amounts_of_bytes(count: int, text: str) -> None:
+    assert fmt.size(count) == text

@@ -25,6 +25,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from services.errors import DecantError, InvalidInput, NotFound, StartFailed, Unavailable, without_secrets
+from services.runtime.client_packages import CLIENT_PACKAGES
 from services.runtime.model_server.failures import RequestFailed
 from services.runtime.model_server.model import Model
 from services.runtime.model_server.options import ServerOptions
@@ -33,14 +34,6 @@ from services.runtime.model_server.parts import Part
 log = logging.getLogger(__name__)
 
 MLMODEL = "MLmodel"
-CLIENT_PACKAGES = {
-    "google": "google-cloud-storage",
-    "boto3": "boto3",
-    "botocore": "boto3",
-    "azure": "azure-storage-blob azure-identity",
-}
-"""The packages with which MLflow reads buckets, by the module that it misses. Decant installs none of them."""
-
 _PART = "The model"
 _IMMUTABLE = re.compile(r"models:/(m-[^/@]+|[^/@]+/\d+)/?|runs:/[^/]+/.+")
 _MISSING = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)

@@ -1,0 +1,281 @@
+"""From a model in MLflow to a deployment that Seldon can read: publish what has to be, then apply.
+
+One call for pages and commands: `apply` applies at once where the engine reads every model as it is, and else queues a
+publication, which the worker carries out: it copies the models into the store and applies the deployment, bound to the
+version that was live when somebody asked. A worker that is killed leaves files without a marker; the next one goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from services.deployments.engine import Engine
+from services.deployments.manifest import from_yaml, to_manifest, to_yaml
+from services.domain import ChangeNote, Deployment, DeploymentStatus
+from services.errors import DecantError, InvalidInput, NotFound
+from services.evidence.publication_table import PublicationRecord
+from services.evidence.store import EvidenceStore
+from services.jobs.publication_values import ModelProgress, Publication, progress_to_json, publication_of
+from services.jobs.publishing_report import Reporter
+from services.jobs.queue import JobQueue, enqueue_publication
+from services.jobs.states import JobState
+from services.operations import Operations, manifest_text
+from services.publishing.places import EXAMPLES, StorePlace, model_id_in, seldon_reads
+from services.publishing.publisher import Original, Published, Stopped, publish
+from services.publishing.store import ModelStore, StoreOptions
+from services.settings import Settings
+from services.tracking.models import ModelCatalogue, ModelRef
+
+__all__ = ["Prepared", "Publication", "Publications", "source_of"]
+
+log = logging.getLogger(__name__)
+
+UNNAMED = "sha256-of-its-files"
+"""Stands in a preview for the name of a model that has none before its files are seen."""
+
+_LIVE = (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A deployment as the engine will get it.
+
+    Attributes:
+        waiting: the predictors whose models have to be published first.
+        in_place: addresses that Seldon reads already, each with the name that MLflow has for the model.
+    """
+
+    deployment: Deployment
+    waiting: tuple[str, ...] = ()
+    in_place: tuple[tuple[str, str], ...] = ()
+
+
+class Publications:
+    """Applies deployments, publishing models where that is needed. Thread-safe."""
+
+    def __init__(
+        self,
+        store: EvidenceStore,
+        queue: JobQueue,
+        engine: Engine,
+        operations: Operations,
+        models: ModelCatalogue,
+        settings: Settings,
+    ) -> None:
+        self._store, self._queue, self._engine, self._operations = store, queue, engine, operations
+        self._models, self._settings = models, settings
+        self._lock = threading.Lock()
+        self._active: set[int] = set()
+        self._halt = threading.Event()
+
+    def prepare(self, deployment: Deployment) -> Prepared:
+        """What would be applied, and for what it would have to wait. Changes nothing.
+
+        Raises what the model catalogue raises, and InvalidInput where no store is set for a model that needs one.
+        """
+        if self._settings.runs_locally:
+            return Prepared(deployment)
+        predictors, waiting, in_place = [], [], []
+        for predictor in deployment.predictors:
+            wanted = replace(predictor, env_secret=predictor.env_secret or self._settings.model_secret)
+            if not seldon_reads(predictor.model_uri) and predictor.model_uri:
+                ref = self._models.resolve(predictor.model_uri)
+                if seldon_reads(ref.location):
+                    wanted = replace(wanted, model_uri=ref.location)
+                    in_place.append((ref.location, ref.uri))
+                else:
+                    place = self._place(ref.uri)
+                    wanted = replace(wanted, model_uri=place.uri(_logged_model(ref) or UNNAMED))
+                    waiting.append(predictor.name)
+            predictors.append(wanted)
+        return Prepared(replace(deployment, predictors=tuple(predictors)), tuple(waiting), tuple(in_place))
+
+    def apply(
+        self, deployment: Deployment, *, note: ChangeNote, expected_version: str | None = None
+    ) -> DeploymentStatus | Publication:
+        """Apply it, or queue the publication after which the worker applies it.
+
+        Raises what `prepare` and `Operations.apply` raise.
+        """
+        prepared = self.prepare(deployment.validated())
+        if not prepared.waiting:
+            self._note(prepared, note.who)
+            return self._operations.apply(prepared.deployment, note=note, expected_version=expected_version)
+        if expected_version is None:
+            expected_version = self._version(deployment)
+        planned = {p.name: p.model_uri for p in prepared.deployment.predictors}
+        models = [
+            ModelProgress(p.name, p.provenance.label, p.model_uri, _known(planned[p.name]))
+            for p in deployment.predictors
+            if p.name in prepared.waiting
+        ]
+        record = self._store.publications.add(
+            deployment.namespace,
+            deployment.name,
+            to_yaml(to_manifest(deployment)),
+            [progress_to_json(model) for model in models],
+            JobState.QUEUED.value,
+            note,
+            expected_version,
+        )
+        enqueue_publication(self._queue, record.id)
+        return publication_of(record)
+
+    def get(self, number: int) -> Publication:
+        """Raises NotFound."""
+        return publication_of(self._store.publications.get(number))
+
+    def recent(self, namespace: str | None = None, deployment: str | None = None, limit: int = 20) -> list[Publication]:
+        """Newest first."""
+        return [publication_of(record) for record in self._store.publications.recent(namespace, deployment, limit)]
+
+    def cancel(self, number: int) -> None:
+        """Stop it within about a second: nothing is applied. Nothing happens if it has ended. NotFound."""
+        self._store.publications.get(number)
+        ended = {"state": JobState.CANCELLED.value, "finished_at": datetime.now(UTC)}
+        if not self._move(number, [JobState.QUEUED], **ended):
+            self._move(number, [JobState.RUNNING], cancel_requested=True)
+
+    # -- in the worker ---------------------------------------------------------------------------------------------
+
+    def recover(self) -> list[int]:
+        """Those that a worker left behind, all of which can go on."""
+        return [record.id for record in self._store.publications.in_state([state.value for state in _LIVE])]
+
+    def waiting(self) -> list[int]:
+        """Those that nobody works on."""
+        with self._lock:
+            active = set(self._active)
+        return [number for number in self.recover() if number not in active]
+
+    def stop(self) -> None:
+        """Let running publications stop soon; they stay `running`, to be resumed by the next worker."""
+        self._halt.set()
+
+    def run(self, number: int) -> None:
+        """Publish and apply, until it is done, cancelled or failed, or `stop` is called."""
+        with self._lock:
+            if self._halt.is_set() or number in self._active:
+                return
+            self._active.add(number)
+        try:
+            self._run(self._store.publications.get(number))
+        finally:
+            with self._lock:
+                self._active.discard(number)
+
+    def _run(self, record: PublicationRecord) -> None:
+        started = {"state": JobState.RUNNING.value, "started_at": record.started_at or datetime.now(UTC)}
+        if not self._move(record.id, _LIVE, **started):
+            return
+        folder = self._settings.paths.jobs / f"publication-{record.id}"
+        reporter = Reporter(self._store.publications, publication_of(record), self._halt)
+        state, message = JobState.FAILED, "It ended by an unexpected error; see the worker's log."
+        try:
+            reporter.check()  # cancelled while a worker died
+            self._apply(record, self._publish(record, folder, reporter))
+            state, message = JobState.DONE, ""
+        except Stopped:
+            state, message = JobState.CANCELLED, ""
+        except DecantError as error:
+            message = str(error)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if state is JobState.CANCELLED and not reporter.cancelled:
+                log.info("publication %d waits for the next worker", record.id)
+            else:
+                values = {"state": state.value, "message": message, "models": reporter.models}
+                self._move(record.id, _LIVE, finished_at=datetime.now(UTC), **values)
+                log.info("publication %d: %s %s", record.id, state, message)
+
+    def _publish(self, record: PublicationRecord, folder: Path, reporter: Reporter) -> Deployment:
+        """The deployment with every model where Seldon reads it."""
+        prepared = self.prepare(from_yaml(record.manifest))
+        wanted = {p.name: p for p in from_yaml(record.manifest).predictors}
+        done: dict[str, Published] = {}
+        predictors = []
+        for predictor in prepared.deployment.predictors:
+            if predictor.name in prepared.waiting:
+                ref = self._models.resolve(wanted[predictor.name].model_uri)
+                with reporter.about(predictor.name) as report:
+                    if ref.uri not in done:
+                        done[ref.uri] = self._publish_one(ref, folder / str(len(done)), record.who, report)
+                    reporter.published(predictor.name, done[ref.uri])
+                predictors.append(replace(predictor, model_uri=done[ref.uri].uri))
+            else:
+                predictors.append(predictor)
+        self._note(prepared, record.who)
+        return replace(prepared.deployment, predictors=tuple(predictors))
+
+    def _publish_one(self, ref: ModelRef, folder: Path, who: str, report: Any) -> Published:
+        shutil.rmtree(folder, ignore_errors=True)
+        original = Original(ref.uri, _logged_model(ref), lambda into, seen: self._models.fetch(ref.uri, into, seen))
+        made = publish(original, self._model_store(ref.uri), folder, who, report)
+        self._store.publications.note_address(made.uri, ref.uri, who, made.digest, made.bytes)
+        log.info("%s is at %s (%d files, %d bytes)", ref.uri, made.uri, made.files, made.bytes)
+        return made
+
+    def _apply(self, record: PublicationRecord, deployment: Deployment) -> None:
+        try:
+            live = self._engine.get(deployment.namespace, deployment.name).deployment
+            if manifest_text(live) == manifest_text(deployment):
+                return  # applied by a worker that was killed before it could say so
+        except NotFound:
+            pass
+        note = ChangeNote(record.who, record.why, record.take_over)
+        self._operations.apply(deployment, note=note, expected_version=record.expected_version)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _place(self, model: str) -> StorePlace:
+        if not self._settings.model_store:
+            raise InvalidInput(
+                f"The cluster cannot read {model}, and there is no place to copy it to.",
+                f"Set DECANT_MODEL_STORE to {EXAMPLES}; see docs/models.md.",
+            )
+        return StorePlace.parse(self._settings.model_store)
+
+    def _model_store(self, model: str) -> ModelStore:
+        settings = self._settings
+        options = StoreOptions(settings.model_store_endpoint, settings.model_store_ca, settings.model_store_path)
+        return ModelStore(self._place(model), options)
+
+    def _version(self, deployment: Deployment) -> str:
+        try:
+            return self._engine.get(deployment.namespace, deployment.name).version
+        except NotFound:
+            return ""
+
+    def _note(self, prepared: Prepared, who: str) -> None:
+        for uri, source in prepared.in_place:
+            self._store.publications.note_address(uri, source, who)
+
+    def _move(self, number: int, origins: Sequence[JobState], **values: Any) -> bool:
+        return self._store.publications.move(number, [state.value for state in origins], **values)
+
+
+def source_of(store: EvidenceStore, uri: str) -> str | None:
+    """What MLflow calls the model at an address that Seldon reads, as far as Decant knows."""
+    if not seldon_reads(uri):
+        return None
+    if known := store.publications.source_of(uri):
+        return known
+    model_id = model_id_in(uri)
+    return f"models:/{model_id}" if model_id else None
+
+
+def _logged_model(ref: ModelRef) -> str | None:
+    """Its id, where the reference names a logged model: only those never change."""
+    model_id = ref.provenance.model_id
+    return model_id if model_id and ref.uri == f"models:/{model_id}" else None
+
+
+def _known(uri: str) -> str:
+    return "" if uri.endswith(UNNAMED) else uri
