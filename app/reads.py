@@ -19,7 +19,7 @@ from app.wiring import services
 from services.errors import DecantError, Unavailable
 
 if TYPE_CHECKING:
-    from services.domain import Change, Deployment, DeploymentStatus, Event
+    from services.domain import Change, Deployment, DeploymentStatus, Event, Startup
     from services.factory import Services
     from services.health import PartHealth
     from services.metrics.symptoms import Symptom
@@ -119,6 +119,11 @@ def status(backend: Services, namespace: str, name: str) -> DeploymentStatus:
 @remembered(0.5)
 def events(backend: Services, namespace: str, name: str) -> Sequence[Event]:
     return tuple(backend.engine.events(namespace, name))
+
+
+@remembered(0.9)
+def startup(backend: Services, namespace: str, name: str, predictor: str) -> Startup:
+    return backend.engine.startup(namespace, name, predictor)
 
 
 @remembered(1)

@@ -6,6 +6,7 @@ import click
 
 from app.cli.options import deployment_key, json_option, namespace_option, note, services, why_option
 from app.cli.output import put_json, put_table, say
+from app.cli.starts import diagnosis_lines
 from services.errors import InvalidInput
 
 
@@ -96,14 +97,17 @@ def _shortly(text: str) -> str:
 @namespace_option
 @click.option("--tail", default=100, show_default=True, help="How many lines.")
 def logs(name: str, predictor: str, namespace: str, tail: int) -> None:
-    """Show the last lines of a predictor's model servers.
+    """Show the last lines of a predictor's model servers; what is known to be wrong with them goes to stderr.
 
     \b
     Example: python -m app logs wine b
     """
+    built = services()
     namespace, name = deployment_key(name, namespace)
-    for line in services().engine.logs(namespace, name, predictor, tail):
+    for line in built.engine.logs(namespace, name, predictor, tail):
         click.echo(line)
+    for line in diagnosis_lines(built.engine.startup(namespace, name, predictor), f"{namespace}/{name}"):
+        say(line)
 
 
 @click.command()

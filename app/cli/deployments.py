@@ -20,6 +20,7 @@ from app.cli.options import (
 )
 from app.cli.output import plain, put_json, say
 from app.cli.publishing import apply
+from app.cli.starts import failure_of
 from services.errors import NotFound, StartFailed
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def wait_until_settled(built: Services, namespace: str, name: str) -> Deployment
         failed = next((part for part in status.predictors if part.phase.value == "failed"), None)
         failed_since = (failed_since or now) if failed else None
         if failed and failed_since is not None and now - failed_since > FAILURE_STANDS_S:
-            raise StartFailed(f"Predictor {failed.name} of {namespace}/{name}", failed.reason, failed.log_tail)
+            raise failure_of(built, f"{namespace}/{name}", failed)
         if now - started > patience_s:
             slow = next((p for p in status.predictors if p.ready < p.desired), None)
             raise StartFailed(

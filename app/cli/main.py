@@ -19,6 +19,7 @@ from app.cli.part import part
 from app.cli.predict import predict
 from app.cli.replay import replay
 from app.cli.runs import runs
+from app.cli.start_budget import start_budget
 from app.cli.system import down, status, up
 from app.cli.traffic import traffic
 from app.cli.train import train
@@ -49,6 +50,7 @@ for command in (
     train,
     runs,
     deploy,
+    start_budget,
     traffic,
     predict,
     replay,

@@ -14,9 +14,11 @@ import click
 from app.cli.deployments import status_rows
 from app.cli.options import json_option, services, settings
 from app.cli.output import plain, put_json, put_table, say
+from app.cli.starts import diagnosis_lines, steps_line, unready
 from services.errors import DecantError, StartFailed, Unavailable
 
 if TYPE_CHECKING:
+    from services.domain import Startup
     from services.settings import Settings
 
 READY_TIMEOUT_S = 300.0  # `up` has a limit of its own; this one is for the case that it hangs
@@ -79,6 +81,7 @@ def status(as_json: bool) -> None:
     \b
     Example: python -m app status --json
     JSON: {"running", "address", "parts": [{part, ok, detail, hint}], "deployments": [{namespace, name, ...}]}
+    A deployment has "starts" for predictors that are not up: [{predictor, steps, diagnosis, log_tail, budget_s}].
     """
     from services.runtime import launcher
 
@@ -98,7 +101,7 @@ def status(as_json: bool) -> None:
                 "running": running is not None,
                 "address": built.settings.dashboard_url if running else None,
                 "parts": [plain(part) for part in parts],
-                "deployments": [status_rows(one) for one in deployments],
+                "deployments": [{**status_rows(one), "starts": unready(built, one)} for one in deployments],
             }
         )
     else:
@@ -110,6 +113,7 @@ def status(as_json: bool) -> None:
         )
         click.echo()
         _put_deployments([status_rows(one) for one in deployments], problem)
+        _put_starts([(one.deployment.key, start) for one in deployments for start in unready(built, one)])
     if not all(part.ok for part in parts):
         click.get_current_context().exit(Unavailable.exit_code)
 
@@ -125,6 +129,15 @@ def _put_deployments(rows: list[dict[str, object]], problem: str) -> None:
             ("namespace", "deployment", "settled", "requested", "in force"),
             [["-" if row[c] is None else _words(row[c]) for c in columns] for row in rows],
         )
+
+
+def _put_starts(starts: list[tuple[str, Startup]]) -> None:
+    """Predictors that are not up: how far each is, and what keeps it."""
+    for key, startup in starts:
+        click.echo()
+        click.echo(f"{key} {startup.predictor}: {steps_line(startup)}")
+        for line in diagnosis_lines(startup, key):
+            click.echo(f"  {line}")
 
 
 def _words(value: object) -> str:

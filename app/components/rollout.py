@@ -12,13 +12,12 @@ from app import reads, state
 from app.components.arms import draw_arm_title, draw_phase
 from app.components.arms import label as arms_label
 from app.components.signature_view import short_uri
+from app.components.way_up import draw_failure, draw_log, draw_timeline
 from app.guard import escape, guarded
-from app.wiring import services
-from services.domain import DeploymentStatus, Event, Phase, Predictor, PredictorStatus
-from services.errors import NotFound
+from services.domain import DeploymentStatus, Event, Phase, Predictor, PredictorStatus, Startup
+from services.errors import DecantError, NotFound
 
 BUSY_S, CALM_S = 1.0, 5.0
-LOG_TAIL = 40
 EVENTS_SHOWN = 30
 
 
@@ -45,9 +44,13 @@ def _live(namespace: str, name: str, settled_before: bool) -> None:
             _draw_arm(place, predictor, status)
     for predictor in status.deployment.predictors:
         arm = status.predictor(predictor.name)
+        if (startup := _startup(status, arm)) is None:
+            continue
         failure = last_failure(arm, events, status.changed_at)
-        if failure:
-            _draw_failure(namespace, name, arm, arms_label(status.deployment, arm.name), failure)
+        if failure or startup.diagnosis:
+            draw_failure(status.deployment, arm, startup, arms_label(status.deployment, arm.name), failure)
+        else:
+            draw_log(startup, key=f"log-{namespace}-{name}-{arm.name}")
     with st.expander(f"Events ({len(events)})", icon=":material/list_alt:", key=f"events-{namespace}-{name}"):
         _draw_events(events)
 
@@ -79,8 +82,20 @@ def _draw_arm(place: int, predictor: Predictor, status: DeploymentStatus) -> Non
     st.caption(f"{escape(predictor.provenance.label)} · `{short_uri(predictor.model_uri)}`")
     if arm.updating:
         st.caption("The model before answers until the new one is ready.")
+    if (startup := _startup(status, arm)) is not None:
+        draw_timeline(startup)
     if arm.reason and arm.phase is not Phase.FAILED:
         st.caption(f":gray[{escape(arm.reason)}]")
+
+
+def _startup(status: DeploymentStatus, arm: PredictorStatus) -> Startup | None:
+    """The arm's way up while it is not there yet; None where it is, or where nobody can tell."""
+    if status.deleting or (arm.phase is Phase.READY and not arm.updating):
+        return None
+    try:
+        return reads.startup(status.deployment.namespace, status.deployment.name, arm.name)
+    except DecantError:  # the rest of the rollout says what does not answer
+        return None
 
 
 def last_failure(arm: PredictorStatus, events: Sequence[Event], changed_at: datetime | None) -> str:
@@ -94,14 +109,6 @@ def last_failure(arm: PredictorStatus, events: Sequence[Event], changed_at: date
         if event.kind == "Warning" and event.predictor == arm.name and since:
             return event.message
     return ""
-
-
-def _draw_failure(namespace: str, name: str, arm: PredictorStatus, label: str, failure: str) -> None:
-    lines: Sequence[str] = arm.log_tail or services().engine.logs(namespace, name, arm.name, LOG_TAIL)
-    again = "" if arm.phase is Phase.FAILED else " It is being started again."
-    st.error(f"**{escape(label)} did not start.**{again}  \n{escape(failure)}", icon=":material/error:")
-    with st.expander(f"Last log lines of {label}", expanded=True, icon=":material/terminal:"):
-        st.code("\n".join(lines) if lines else "(nothing in its log)", language=None, wrap_lines=True)
 
 
 def _draw_events(events: Sequence[Event]) -> None:

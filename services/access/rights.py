@@ -16,7 +16,7 @@ def _of(**methods: str) -> dict[str, frozenset[str]]:
 
 
 READS: Methods = _of(
-    engine="endpoint events get list logs preview",
+    engine="endpoint events get list logs preview startup",
     operations="history",
     runs="artifacts experiments ping registered_models row_split run search tracking_uri",
     models="resolve",
@@ -40,7 +40,7 @@ READS: Methods = _of(
 
 CHANGES: Methods = _of(
     engine="apply delete set_traffic",
-    operations="apply delete set_traffic undo",
+    operations="apply delete give_time set_traffic undo",
     runs="end",
     models="fetch",
     datasets="",

@@ -189,6 +189,39 @@ class TestLive:
         assert "waiting for B" in badges(app)
         assert any("gave up" in str(frame.value) for frame in app.dataframe)
 
+    def test_an_arm_on_its_way_up_shows_its_steps_and_its_log(self, dashboard: Dashboard):
+        dashboard.deploy("wine")
+        dashboard.engine.phases["seldon", "wine", "b"] = (Phase.LOADING, "its model server is starting")
+        dashboard.engine.log_lines["seldon", "wine", "b"] = ["Starting the model server of predictor b"]
+        app = dashboard.open("deploy", deployment=KEY)
+        assert 'title="environment: under way"' in html(app)
+        assert 'title="load: not yet"' in html(app)
+        assert any("Starting the model server" in code.value for code in app.code)
+        assert "does not start" not in texts(app)
+
+    def test_a_known_failure_comes_with_its_remedy(self, dashboard: Dashboard):
+        dashboard.deploy("wine")
+        dashboard.engine.phases["seldon", "wine", "b"] = (Phase.FAILED, "the model cannot be loaded")
+        dashboard.engine.log_lines["seldon", "wine", "b"] = ["ModuleNotFoundError: No module named 'xgboost'"]
+        app = dashboard.open("deploy", deployment=KEY)
+        assert "B does not start" in texts(app)
+        assert "needs the Python module xgboost" in texts(app)
+        assert "pip install" in texts(app)
+        assert not [b for b in app.button if b.label.startswith("Give it")]
+
+    def test_more_time_is_given_by_a_button_and_taken_back_by_undo(self, dashboard: Dashboard):
+        dashboard.deploy("wine")
+        dashboard.engine.phases["seldon", "wine", "b"] = (Phase.FAILED, "its model was not loaded within 120 s")
+        app = dashboard.open("deploy", deployment=KEY)
+        app.button(key="time-seldon/wine-b").click().run()
+        assert not app.exception
+        assert dashboard.engine.get("seldon", "wine").deployment.predictor("b").start_budget_s == 300
+        newest = dashboard.services.operations.history("seldon", "wine")[0]
+        assert (newest.who, newest.why) == ("ann", "b may take 300 s to start")
+        assert not [b for b in app.button if b.label.startswith("Give it")]  # it is being tried with the new budget
+        dashboard.services.operations.undo("seldon", "wine", note=NOTE)
+        assert dashboard.engine.get("seldon", "wine").deployment.predictor("b").start_budget_s is None
+
     def test_a_new_model_for_b_shows_its_difference_and_keeps_the_split(self, seeded: Seeded, dashboard: Dashboard):
         dashboard.deploy("wine")
         app = dashboard.open("deploy", deployment=KEY, b=seeded.second)
