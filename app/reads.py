@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from services.domain import Change, Deployment, DeploymentStatus, Event, Startup
     from services.factory import Services
     from services.health import PartHealth
+    from services.jobs.publications import Prepared, Publication
     from services.metrics.symptoms import Symptom
     from services.tracking.datasets import LoggedDataset
     from services.tracking.models import ModelRef
@@ -129,6 +130,18 @@ def startup(backend: Services, namespace: str, name: str, predictor: str) -> Sta
 @remembered(1)
 def history(backend: Services, namespace: str, name: str) -> Sequence[Change]:
     return tuple(backend.operations.history(namespace, name))
+
+
+@remembered(0.5)
+def publication(backend: Services, namespace: str, name: str) -> Publication | None:
+    """The newest publication of models for the deployment."""
+    return next(iter(backend.publications.recent(namespace, name, 1)), None)
+
+
+@remembered(5)
+def prepared(backend: Services, deployment: Deployment) -> Prepared:
+    """The deployment as the engine would get it, and which models have to be published before."""
+    return backend.publications.prepare(deployment)
 
 
 @remembered(1)

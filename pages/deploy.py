@@ -10,6 +10,7 @@ from app.components.confirm import confirm_delete
 from app.components.deploy_form import draw_deploy_form
 from app.components.history import draw_history
 from app.components.observed import draw_live_split
+from app.components.publication import UNDER_WAY, draw_publication
 from app.components.rollout import draw_rollout
 from app.components.split_slider import draw_split_controls, undo_button
 from app.components.target import Target, choose_target
@@ -18,7 +19,7 @@ from app.guard import boundary
 from services.domain import DeploymentStatus
 
 
-def existing(target: Target, status: DeploymentStatus) -> None:
+def existing(target: Target, status: DeploymentStatus, hindrance: str) -> None:
     namespace, name = target.namespace, target.name
     reads.prefetch((reads.history, namespace, name), (reads.events, namespace, name), (reads.status, namespace, name))
     with boundary("The rollout"):
@@ -40,7 +41,7 @@ def existing(target: Target, status: DeploymentStatus) -> None:
         st.expander("Models and replicas", expanded=asked or lone, icon=":material/tune:", key="models"),
         boundary("The form"),
     ):
-        draw_deploy_form(target)
+        draw_deploy_form(target, hindrance)
     st.subheader("History")
     with boundary("The history"):
         draw_history(reads.history(namespace, name), state.zone())
@@ -52,11 +53,14 @@ def existing(target: Target, status: DeploymentStatus) -> None:
 
 def page() -> None:
     target = choose_target(reads.deployments())
+    hindrance = ""
+    with boundary("The publication of models"):
+        hindrance = UNDER_WAY if draw_publication(target) else ""
     if target.status is not None:
         st.caption(f"last changed by {target.status.changed_by or fmt.NONE}, {fmt.ago(target.status.changed_at)}")
-        existing(target, target.status)
+        existing(target, target.status, hindrance)
         return
-    draw_deploy_form(target)
+    draw_deploy_form(target, hindrance)
     with boundary("The list of deleted deployments"):
         draw_deleted()
 

@@ -10,6 +10,7 @@ import streamlit as st
 from app import reads, state
 from app.components import base as bases
 from app.components.arms import draw_arm_title
+from app.components.arms import label as arm_label
 from app.components.draft import FIRST, SECOND, SHADOW, ArmDraft, arm_name, arms_of, compose, mismatch
 from app.components.manifest_view import draw_manifest
 from app.components.model_picker import RECENT_RUNS, draw_picker, draw_resolved, draw_tracking_notice, known_choices
@@ -18,7 +19,7 @@ from app.components.target import Target
 from app.guard import boundary, escape
 from app.state import Param
 from app.wiring import note, services
-from services.domain import MAX_REPLICAS, Deployment, Predictor
+from services.domain import MAX_REPLICAS, Deployment, DeploymentStatus, Predictor
 from services.errors import DecantError
 
 START_SHARE = 20  # percent for B in a new deployment, as in the tutorial
@@ -36,14 +37,17 @@ class _Slot:
     optional: bool
 
 
-def draw_deploy_form(target: Target) -> None:
-    """Draw it for a new or a live deployment; Apply calls the operation once and starts the page anew."""
+def draw_deploy_form(target: Target, hindrance: str = "") -> None:
+    """Draw it for a new or a live deployment; Apply calls the operation once and starts the page anew.
+
+    `hindrance` says why nothing can be applied now; empty where nothing stands in the way.
+    """
     status = target.status
     base = bases.follow(EDITOR, target.key if status else "new", status)
     live = base.deployment
     present = arms_of(live)
     draw_tracking_notice()
-    problems = [target.problem] if target.problem else []
+    problems = [problem for problem in (target.problem, hindrance) if problem]
     columns = st.columns(2)
     slot_a = _Slot("A", 0, present.first, Param.MODEL_A, optional=False)
     slot_b = _Slot("B", 1, present.second, Param.MODEL_B, optional=present.second is None)
@@ -74,12 +78,13 @@ def draw_deploy_form(target: Target) -> None:
         st.info(
             "A and B are the same model: an A/A test, in which any difference is chance.", icon=":material/balance:"
         )
-    yaml_text = _preview(wanted, problems)
-    changed = draw_manifest(yaml_text, wanted, live) if yaml_text else False
+    written = _prepare(wanted, problems)
+    yaml_text = _preview(written, problems)
+    changed = draw_manifest(yaml_text, written, live) if yaml_text else False
     if yaml_text and not changed and not problems:
         problems.append("This is what is live already.")
     if status and base.version != status.version:
-        if wanted == live:
+        if written == live:
             bases.renew(EDITOR, target.key, status)
             st.rerun()
         draw_stale(EDITOR, status)
@@ -121,6 +126,25 @@ def _draw_arm(slot: _Slot, name: str, key: str, problems: list[str]) -> ArmDraft
         return ArmDraft(name, replicas, model)
 
 
+def _prepare(wanted: Deployment, problems: list[str]) -> Deployment:
+    """The deployment as the engine will get it; says what comes before. What hinders goes into `problems`."""
+    if problems:
+        return wanted
+    try:
+        prepared = reads.prepared(wanted.validated())
+    except DecantError as error:
+        problems.append(str(error))
+        return wanted
+    if prepared.waiting:
+        arms = [arm_label(wanted, name) for name in prepared.waiting]
+        st.info(
+            f"The model{'s' * (len(arms) > 1)} of {' and '.join(arms)} will be copied to where the cluster can read "
+            f"{'them' if len(arms) > 1 else 'it'}, unless already there; the deployment is applied after that.",
+            icon=":material/cloud_upload:",
+        )
+    return prepared.deployment
+
+
 def _preview(wanted: Deployment, problems: list[str]) -> str:
     """The YAML that Apply would write; what the engine would refuse goes into `problems`."""
     if problems:
@@ -153,15 +177,19 @@ def _draw_apply(
         return
     stale = target.status is not None and base.version != target.status.version
     with boundary("Applying it"), contested(EDITOR, target.status, shown=stale) if target.status else nullcontext():
-        done = services().operations.apply(wanted, note=note(why), expected_version=base.version)
+        done = services().publications.apply(wanted, note=note(why), expected_version=base.version)
         for param in (Param.MODEL_A, Param.MODEL_B):
             state.write(param, None)
-        after_change(done, base.version)
-        bases.renew(EDITOR, done.deployment.key, done)
+        if isinstance(done, DeploymentStatus):
+            after_change(done, base.version)
+            st.toast(f"{wanted.key} is on its way.", icon=":material/rocket_launch:")
+        else:
+            reads.forget()
+            st.toast("Its models are being published.", icon=":material/cloud_upload:")
+        bases.renew(EDITOR, wanted.key, done if isinstance(done, DeploymentStatus) else target.status)
         if target.status is None:
             bases.renew(EDITOR, "new", None)
         state.select_deployment(wanted.namespace, wanted.name)
-        st.toast(f"{wanted.key} is on its way.", icon=":material/rocket_launch:")
         st.rerun()
     reads.forget()
 

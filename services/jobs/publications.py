@@ -19,7 +19,7 @@ from typing import Any
 from services.deployments.engine import Engine
 from services.deployments.manifest import from_yaml, to_manifest, to_yaml
 from services.domain import ChangeNote, Deployment, DeploymentStatus
-from services.errors import DecantError, InvalidInput, NotFound
+from services.errors import Conflict, DecantError, InvalidInput, NotFound
 from services.evidence.publication_table import PublicationRecord
 from services.evidence.store import EvidenceStore
 from services.jobs.publication_values import ModelProgress, Publication, progress_to_json, publication_of
@@ -223,14 +223,21 @@ class Publications:
         return made
 
     def _apply(self, record: PublicationRecord, deployment: Deployment) -> None:
+        if self._is_live(deployment):  # applied by a worker that was killed before it could say so
+            return
+        note = ChangeNote(record.who, record.why, record.take_over)
+        try:
+            self._operations.apply(deployment, note=note, expected_version=record.expected_version)
+        except Conflict:
+            if not self._is_live(deployment):  # else another worker was at the same publication, and quicker
+                raise
+
+    def _is_live(self, deployment: Deployment) -> bool:
         try:
             live = self._engine.get(deployment.namespace, deployment.name).deployment
-            if manifest_text(live) == manifest_text(deployment):
-                return  # applied by a worker that was killed before it could say so
         except NotFound:
-            pass
-        note = ChangeNote(record.who, record.why, record.take_over)
-        self._operations.apply(deployment, note=note, expected_version=record.expected_version)
+            return False
+        return manifest_text(live) == manifest_text(deployment)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

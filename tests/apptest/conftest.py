@@ -22,6 +22,8 @@ from app import reads, wiring
 from services.domain import ChangeNote, Deployment, Predictor, Provenance
 from services.factory import Services, build_services
 from services.health import HealthChecks
+from services.jobs.publications import Publications
+from services.jobs.queue import open_queue
 from services.operations import Operations
 from services.settings import ROOT, Settings
 from services.verdict.reading import Sources
@@ -98,10 +100,12 @@ def dashboard(tmp_path: Path, tracking_uri: str) -> Iterator[Dashboard]:
     )
     built = build_services(settings)
     engine = MemoryEngine()
+    operations = Operations(engine, built.store)
     made = Dashboard(built)
     made.use(
         engine=engine,
-        operations=Operations(engine, built.store),
+        operations=operations,
+        publications=Publications(built.store, open_queue(settings), engine, operations, built.models, settings),
         verdicts=Verdicts(Sources(built.store, engine, built.metrics, built.models, built.runs, settings)),
         health=HealthChecks({"MLflow": built.runs.ping, "Prometheus": lambda: built.metrics.ping() or "answers"}),
     )
