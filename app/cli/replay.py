@@ -227,7 +227,7 @@ def _shower(line: ProgressLine) -> Callable[[Replay], None]:
             for a in replay.arms
         )
         pace = "paused" if replay.state.value == "paused" else f"{replay.rows_per_s:,.0f} rows/s"
-        line.show(f"{replay.done_rows:,} of {replay.total:,}  {pace}  {arms}")
+        line.show(f"{replay.done_rows:,} of {replay.total:,}  {replay.waiting or pace}  {arms}")
 
     return show
 

@@ -79,6 +79,8 @@ def _draw_card(replay: Replay, deployment: Deployment) -> None:
                 draw_job_badge(replay.state)
             _draw_buttons(replay)
         st.progress(min(1.0, replay.progress), text=progress_text(replay))
+        if replay.waiting:
+            st.warning(escape(replay.waiting), icon=":material/hourglass:")
         if replay.bottleneck:
             st.caption(f":material/speed: {escape(replay.bottleneck)}")
         if replay.message:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from services.deployments.engine import Engine
 from services.domain import Endpoint, Outcome
-from services.errors import InvalidInput
+from services.errors import DecantError, InvalidInput
 from services.evidence.replay_table import ReplayRecord
 from services.evidence.store import EvidenceStore
 from services.jobs.replay_values import counters_of, progress_to_json, spec_from_json
@@ -31,7 +31,9 @@ def ledger_progress(store: EvidenceStore, record: ReplayRecord) -> Progress:
     return Progress(sum(arm.sent for arm in arms) // halves, arms, 0.0, ())
 
 
-def make_plan(store: EvidenceStore, settings: Settings, record: ReplayRecord, patience_s: float) -> ReplayPlan:
+def make_plan(
+    store: EvidenceStore, settings: Settings, record: ReplayRecord, patience_s: float, outage_s: float
+) -> ReplayPlan:
     """The rows that are missing and how to send them.
 
     Raises InvalidInput if the dataset is another than when the replay was asked for, and as `load_dataset` does.
@@ -54,6 +56,7 @@ def make_plan(store: EvidenceStore, settings: Settings, record: ReplayRecord, pa
         digest=dataset.digest,
         timeout_s=settings.request_timeout_s,
         patience_s=patience_s,
+        outage_s=outage_s,
     )
 
 
@@ -81,6 +84,14 @@ class Hooks:
     def segment(self) -> str:
         status = self._engine.get(self._record.namespace, self._record.deployment)
         return split_text(status.in_force or status.requested)
+
+    def down(self, arm: str) -> bool:
+        try:
+            status = self._engine.get(self._record.namespace, self._record.deployment)
+        except DecantError:
+            return True  # an engine that is away says nothing against the row
+        ready = {p.name for p in status.predictors if p.ready}
+        return arm not in ready if arm else not ready
 
     def save(self, outcomes: Sequence[Outcome], progress: Progress) -> None:
         """One transaction for the outcomes, then a note of how far it is; the second may be lost without harm."""

@@ -16,7 +16,8 @@ from services.traffic.rewards import Reward
 @dataclass(frozen=True)
 class Replay:
     """A replay as people see it. `errors` are the last few; `rows_per_s` covers the last seconds while it runs and
-    the whole run once it ended, and so does `busy`, the share of a processor core that the sending took."""
+    the whole run once it ended, and so does `busy`, the share of a processor core that the sending took. `waiting` says
+    which arm the rows of a running replay wait for, empty if for none."""
 
     id: int
     spec: ReplaySpec
@@ -33,6 +34,7 @@ class Replay:
     started_at: datetime | None
     finished_at: datetime | None
     busy: float = 0.0
+    waiting: str = ""
 
     @property
     def bottleneck(self) -> str:
@@ -85,6 +87,7 @@ def progress_to_json(progress: Progress) -> dict[str, Any]:
         "rows_per_s": progress.rows_per_s,
         "errors": list(progress.errors),
         "busy": progress.busy,
+        "waiting": progress.waiting,
     }
 
 
@@ -117,4 +120,5 @@ def replay_of(record: ReplayRecord) -> Replay:
         started_at=record.started_at,
         finished_at=record.finished_at,
         busy=float(record.counters.get("busy", 0.0)),
+        waiting=str(record.counters.get("waiting", "")) if record.state == JobState.RUNNING.value else "",
     )

@@ -32,7 +32,7 @@ from services.traffic.preview import Preview
 from services.traffic.replay import Progress, ReplayMode, ReplaySpec, StopSignal
 from services.traffic.replayer import run_replay
 from services.traffic.reward_check import check_reward
-from services.traffic.sending import PATIENCE_S
+from services.traffic.sending import OUTAGE_S, PATIENCE_S
 
 __all__ = ["Replay", "ReplayJobs"]
 
@@ -55,10 +55,11 @@ class ReplayJobs:
         engine: Engine,
         settings: Settings,
         patience_s: float = PATIENCE_S,
+        outage_s: float = OUTAGE_S,
         begin_test: Callable[[ReplaySpec, str], object] | None = None,
     ) -> None:
         self._store, self._queue, self._engine, self._settings = store, queue, engine, settings
-        self._patience_s = patience_s
+        self._patience_s, self._outage_s = patience_s, outage_s
         self._begin_test = begin_test
         self._lock = threading.Lock()
         self._active: dict[int, StopSignal] = {}
@@ -167,7 +168,7 @@ class ReplayJobs:
         hooks = Hooks(self._store, self._engine, record, signal, before)
         state, message = JobState.FAILED, "It ended by an unexpected error; see the worker's log."
         try:
-            plan = make_plan(self._store, self._settings, record, self._patience_s)
+            plan = make_plan(self._store, self._settings, record, self._patience_s, self._outage_s)
             began, cpu = time.monotonic(), time.process_time()
             latest = asyncio.run(run_replay(plan, hooks, signal, before.arms, self._engine.relay))
             took = max(time.monotonic() - began, 1e-9)

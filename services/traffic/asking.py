@@ -18,7 +18,7 @@ from services.errors import InvalidPayload
 from services.traffic.attribution import answering_arm
 from services.traffic.inference import Inputs, infer_path, infer_values, metadata_path, read_metadata
 from services.traffic.protocol import FEEDBACK, PREDICTIONS, PUID_HEADER, response_values
-from services.traffic.sending import Proxied, Sender, json_headers
+from services.traffic.sending import DESCRIBING, PREDICTING, Proxied, Sender, json_headers
 
 
 @dataclass(slots=True)
@@ -105,9 +105,8 @@ async def ask(sender: Sender, route: Route, row: Row, puid: str) -> Reply:
         body = route.body(row, puid)
     except InvalidPayload as error:
         return Reply(route.name, 0.0, error=error.sentence)
-    answer = await sender.post(
-        route.predictions, body, {**route.headers, PUID_HEADER: puid}, f"predictions {route.name}"
-    )
+    headers = {**route.headers, PUID_HEADER: puid}
+    answer = await sender.post(route.predictions, body, headers, (PREDICTING, route.name), waits=True)
     if answer.status >= 400:
         arm = answering_arm(answer.headers, None, route.endpoint) or route.name
         return Reply(arm, answer.latency_ms, error=answer.words)
@@ -124,7 +123,8 @@ async def _inputs(sender: Sender, route: Route) -> Inputs:
     """What the model says that it takes. Behind a split, the first arm is asked: the arms go by different names."""
     asked = route.endpoint.arms[0].endpoint if route.endpoint.arms else route.endpoint
     path = metadata_path(asked.model)
-    answer = await sender.get(target(asked, path), json_headers(dict(asked.headers)), f"metadata {route.name}")
+    headers = json_headers(dict(asked.headers))
+    answer = await sender.get(target(asked, path), headers, (DESCRIBING, route.name), waits=True)
     try:
         return Inputs(route.columns, read_metadata(orjson.loads(answer.body)) if answer.status < 400 else ())
     except orjson.JSONDecodeError:

@@ -1,9 +1,12 @@
-"""Time in a replay: when the next row may go, how fast rows went lately, how long a route has been silent."""
+"""Time in a replay: when the next row may go, how fast rows went lately, how long a place has been silent."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 SLACK_S = 0.05
 """How far a paced replay may run behind and catch up; a longer delay is not made up by a burst."""
@@ -50,16 +53,59 @@ class RateWindow:
         return (after - before) / (now_s - then_s) if now_s > then_s else 0.0
 
 
+Place = tuple[str, str]
+"""A service and the arm that should answer; "" where nothing names one."""
+
+
+@dataclass(slots=True)
+class Outage:
+    """A stretch of time in which a place has answered nothing usable.
+
+    Attributes:
+        since: when its first failure was noticed.
+        first: the request that failed first.
+        sure: whether it is the place that is down, and not one request that it cannot answer.
+        asked_at: when somebody who should know was asked last.
+    """
+
+    since: float
+    first: int
+    sure: bool = False
+    asked_at: float = -math.inf
+
+
 class Outages:
-    """Since when each route has answered nothing usable. A good answer ends the outage of its route."""
+    """Which places have answered nothing usable, and since when. A good answer ends the outage of its place."""
 
     def __init__(self) -> None:
-        self._since: dict[str, float] = {}
+        self._by_place: dict[Place, Outage] = {}
 
-    def failed(self, route: str, now_s: float) -> float:
-        """Note a failure; returns the seconds since the route's first one in a row."""
-        return now_s - self._since.setdefault(route, now_s)
+    def failed(self, place: Place, now_s: float, request: int, *, unreachable: bool = False) -> Outage:
+        """Note that `request` failed there. Two that fail in a row, or a dead connection, make an outage sure."""
+        outage = self._by_place.setdefault(place, Outage(now_s, request))
+        outage.sure = outage.sure or unreachable or outage.first != request
+        return outage
 
-    def answered(self, route: str) -> None:
-        if self._since:
-            self._since.pop(route, None)
+    def answered(self, *places: Place) -> None:
+        if self._by_place:
+            for place in places:
+                self._by_place.pop(place, None)
+
+    def longest(self, service: str, now_s: float) -> tuple[str, float] | None:
+        """The arm that is surely down for longest, and for how many seconds; None if none is."""
+        found = [(now_s - o.since, arm) for (of, arm), o in self._by_place.items() if o.sure and of == service]
+        return (max(found)[1], max(found)[0]) if found else None
+
+
+async def every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+    """Act again and again, with so much time in between, until cancelled."""
+    while True:
+        await asyncio.sleep(seconds)
+        await act()
+
+
+async def end_all(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel them and wait until they have noticed."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

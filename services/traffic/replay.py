@@ -15,7 +15,7 @@ from typing import Protocol
 from services.domain import Endpoint, Outcome, OutcomeStatus
 from services.errors import InvalidInput
 from services.traffic.rewards import Reward
-from services.traffic.sending import PATIENCE_S
+from services.traffic.sending import OUTAGE_S, PATIENCE_S
 
 MAX_CONCURRENCY = 256
 DEFAULT_CONCURRENCY = 32
@@ -150,7 +150,8 @@ class ReplayRow:
 class ReplayPlan:
     """Everything about a run of a replay that does not change while it runs.
 
-    With `arms` each row goes to both of them, with `predictor` to that one, else through the split.
+    With `arms` each row goes to both of them, with `predictor` to that one, else through the split. A row that alone
+    has no answer fails after `patience_s`; where an arm answers nobody, its rows wait for up to `outage_s`.
     """
 
     replay: int
@@ -166,6 +167,7 @@ class ReplayPlan:
     digest: str = ""
     timeout_s: float = 30.0
     patience_s: float = PATIENCE_S
+    outage_s: float = OUTAGE_S
 
     @property
     def routed(self) -> bool:
@@ -186,7 +188,7 @@ class Progress:
     """How far a replay is, counting what earlier runs of it recorded.
 
     `done` counts rows (a pair is one), `rows_per_s` those of the last few seconds, and `busy` is the share of one
-    processor core that the sending process used in them.
+    processor core that the sending process used in them. `waiting` says which arm the rows wait for; empty if for none.
     """
 
     done: int
@@ -194,6 +196,7 @@ class Progress:
     rows_per_s: float
     errors: tuple[str, ...]
     busy: float = 0.0
+    waiting: str = ""
 
 
 class ReplayHooks(Protocol):
@@ -205,6 +208,10 @@ class ReplayHooks(Protocol):
 
     def segment(self) -> str:
         """The split in force right now, as the ledger writes it."""
+        ...
+
+    def down(self, arm: str) -> bool:
+        """Whether an arm ("": all of them) can answer nothing now, or nobody can tell."""
         ...
 
     def save(self, outcomes: Sequence[Outcome], progress: Progress) -> None:

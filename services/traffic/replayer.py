@@ -4,8 +4,9 @@ Promises, whatever is killed meanwhile:
 
 - Every row ends as exactly one outcome: answered, answered without its feedback, or failed with the words of the error.
   A row that goes to both arms ends as two, handed to the store together, so that no crash leaves half a pair.
-- A part that restarts costs time, not rows: requests are repeated for a minute (see `sending`). If nothing answers
-  for that long the replay stops, and can be resumed, instead of failing every row that is left.
+- A part that restarts costs time, not rows: while an arm answers nobody its rows wait, and the progress says so; a row
+  that has no answer where others have fails after a minute (see `sending`). If an arm stays silent for half an hour the
+  replay stops, and can be resumed, instead of failing every row that is left.
 - Feedback goes straight to the arm that answered, and to nobody where the answer does not say which that was: through
   an ingress of Seldon's it would be divided again. It is repeated until it is confirmed, so if a confirmation was lost,
   or the process was killed between feedback and ledger, an arm's counter can hold a reward twice. The ledger cannot.
@@ -20,7 +21,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,15 +31,18 @@ from services.domain import PAIRED, PINNED, Endpoint, Outcome, OutcomeStatus, Re
 from services.errors import DecantError, InvalidPayload, Unavailable
 from services.traffic.asking import Reply, Route, Row, ask, unwrap
 from services.traffic.attribution import UNKNOWN_ARM
-from services.traffic.pacing import Pacer, RateWindow
+from services.traffic.pacing import Pacer, RateWindow, end_all, every
 from services.traffic.replay import ArmCounters, Progress, ReplayHooks, ReplayPlan, ReplayRow, StopSignal
-from services.traffic.sending import RELAYED_AT_ONCE, GaveUp, Sender, Stopping
+from services.traffic.replay_words import long, waiting_words
+from services.traffic.sending import FEEDING, RELAYED_AT_ONCE, GaveUp, Sender, Stopping
 
 log = logging.getLogger(__name__)
 
 TICK_S = 0.1
 SAVE_EVERY_S = 0.3
 SEGMENT_EVERY_S = 1.0
+WORTH_SAYING_S = 3.0
+"""An arm that is silent for less is hardly noticed."""
 KEPT_ERRORS = 10
 MOST_UNSAVED = 5_000
 """Outcomes held while the store does not answer; beyond it, sending waits."""
@@ -58,12 +62,18 @@ async def run_replay(
         relay: passes requests to arms that have no address here.
 
     Raises:
-        Unavailable: if nothing answered, or the store took nothing, for as long as `plan.patience_s`. What was
-            answered until then is recorded if the store permits.
+        Unavailable: if an arm answered nothing for as long as `plan.outage_s`, or the store took nothing for
+            `plan.patience_s`. What was answered until then is recorded if the store permits.
         NotFound: if the deployment or its predictor is not there.
         Forbidden: if the way leads through an API server that does not let us pass.
     """
-    async with Sender(plan.concurrency, plan.timeout_s, plan.patience_s, relay) as sender:
+
+    async def down(arm: str) -> bool:
+        return await asyncio.to_thread(hooks.down, arm)
+
+    async with Sender(
+        plan.concurrency, plan.timeout_s, plan.patience_s, relay, outage_s=plan.outage_s, down=down
+    ) as sender:
         return await _Replayer(plan, hooks, stop, before, sender).run()
 
 
@@ -94,12 +104,12 @@ class _Replayer:
         for arm in plan.arms or (plan.predictor,):
             self._asked.append(self._route(arm or "", await asyncio.to_thread(self._hooks.endpoint, arm)))
         self._feedback = plan.feedback and all(route.endpoint.feeds for route in self._asked)
-        beside = [_every(SAVE_EVERY_S, self._save)]
+        beside = [every(SAVE_EVERY_S, self._save)]
         if plan.routed:
             by = self._asked[0].endpoint.split
             self._segment = by.text if by else ""
             await self._read_segment()
-            beside.append(_every(SEGMENT_EVERY_S, self._read_segment))
+            beside.append(every(SEGMENT_EVERY_S, self._read_segment))
         relayed = any(route.endpoint.relayed for route in self._asked)
         most = min(plan.concurrency, RELAYED_AT_ONCE) if relayed else plan.concurrency
         at_once = max(1, most // len(self._asked))
@@ -108,12 +118,12 @@ class _Replayer:
         try:
             await self._watch(workers, helpers)
         finally:
-            await _end(workers | helpers)
+            await end_all(workers | helpers)
         await self._save()
         if self._silent:
             raise Unavailable(
                 "The gateway",
-                f"no usable answer for {self._plan.patience_s:g} s; the last was “{self._silent.words}”",
+                f"no usable answer for {long(self._plan.outage_s)}; the last was “{self._silent.words}”",
                 "When it is back, resume the replay: it sends the rows that are missing.",
             )
         return self._progress()
@@ -177,7 +187,7 @@ class _Replayer:
         try:
             reply = await ask(self._sender, route, values, puid)
         except GaveUp as error:
-            if error.route_silent:
+            if error.silent:
                 self._silent = error
                 raise Stopping from error
             return outcome(OutcomeStatus.PREDICTION_FAILED, route.name, error.words)
@@ -219,7 +229,7 @@ class _Replayer:
             values.json, reply.body, orjson.dumps(reward), orjson.dumps(truth, default=str),
         )  # fmt: skip
         try:
-            answer = await self._sender.post(route.feedback, body, route.headers, f"feedback {arm}")
+            answer = await self._sender.post(route.feedback, body, route.headers, (FEEDING, arm))
         except GaveUp as error:
             return error.words
         return answer.words if answer.status >= 400 else ""
@@ -282,16 +292,8 @@ class _Replayer:
 
     def _progress(self) -> Progress:
         arms = tuple(self._arms[name] for name in sorted(self._arms))
-        return Progress(self._done, arms, self._window.per_s, tuple(self._errors), self._cpu.per_s)
+        return Progress(self._done, arms, self._window.per_s, tuple(self._errors), self._cpu.per_s, self._waiting())
 
-
-async def _every(seconds: float, act: Callable[[], Any]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        await act()
-
-
-async def _end(tasks: set[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    def _waiting(self) -> str:
+        found = self._sender.waiting_for
+        return waiting_words(*found, self._plan.outage_s) if found and found[1] >= WORTH_SAYING_S else ""

@@ -8,9 +8,11 @@ the certificates and renews the token, and it serves the whole cluster beside us
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,11 +22,21 @@ from yarl import URL
 
 from services.domain import ProxiedService, Relay, Relayed
 from services.errors import DecantError, Unavailable
-from services.traffic.pacing import Outages
+from services.traffic.attribution import ARM_HEADER
+from services.traffic.pacing import Outage, Outages, Place
 from services.traffic.protocol import error_words
 
 PATIENCE_S = 60.0
-"""How long a request is repeated. Longer than any part takes to be restarted, model servers included."""
+"""How long a request is repeated while others are answered where it is not."""
+
+OUTAGE_S = 1800.0
+"""How long rows wait for an arm that answers nobody: a large model or its environment can take that long to be back."""
+
+ASK_AFTER_S, ASK_EVERY_S = 1.0, 5.0
+"""When and how often somebody who should know is asked whether an arm is down, if the failures do not say."""
+
+PREDICTING, FEEDING, DESCRIBING = "predictions", "feedback", "metadata"
+"""What an arm is asked for."""
 
 FIRST_BACKOFF_S = 0.02
 LONGEST_BACKOFF_S = 1.0
@@ -38,11 +50,11 @@ _JSON = "application/json"
 
 
 class GaveUp(DecantError):
-    """A request got no usable answer in time. `route_silent`: nor did any other on its route, all that time."""
+    """A request got no usable answer in time. `silent`: nor did any other from the same arm, all that time."""
 
-    def __init__(self, words: str, *, route_silent: bool) -> None:
+    def __init__(self, words: str, *, silent: bool) -> None:
         super().__init__(words)
-        self.words, self.route_silent = words, route_silent
+        self.words, self.silent = words, silent
 
 
 class Stopping(DecantError):
@@ -80,11 +92,28 @@ class Proxied:
 
 
 class Sender:
-    """Posts JSON over kept connections. Use as an async context manager, in one event loop."""
+    """Posts JSON over kept connections. Use as an async context manager, in one event loop.
+
+    Args:
+        patience_s: how long a request is repeated where others are answered.
+        relay: passes requests to arms that have no address here.
+        outage_s: how long a request that may wait is kept while its arm answers nobody; None: no longer than others.
+        down: says whether an arm ("": all of them) can answer nothing now; asked where one request alone fails.
+    """
 
     def __init__(
-        self, connections: int, timeout_s: float, patience_s: float = PATIENCE_S, relay: Relay | None = None
+        self,
+        connections: int,
+        timeout_s: float,
+        patience_s: float = PATIENCE_S,
+        relay: Relay | None = None,
+        *,
+        outage_s: float | None = None,
+        down: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
+        self._outage_s = patience_s if outage_s is None else outage_s
+        self._down = down
+        self._numbers = itertools.count()
         self._relay = relay
         self._threads: ThreadPoolExecutor | None = None
         self._connections = connections
@@ -112,45 +141,79 @@ class Sender:
         """End all waiting between attempts: the requests concerned raise Stopping."""
         self._stopping.set()
 
-    async def post(self, target: URL | Proxied, body: bytes, headers: Mapping[str, str], route: str) -> Answer:
+    @property
+    def waiting_for(self) -> tuple[str, float] | None:
+        """The arm ("": all of them) that has answered no prediction for longest, and for how many seconds."""
+        return self._outages.longest(PREDICTING, time.monotonic())
+
+    async def post(
+        self, target: URL | Proxied, body: bytes, headers: Mapping[str, str], place: Place, *, waits: bool = False
+    ) -> Answer:
         """Post once, and again while the other side is away; an answer with another error status is returned as it is.
 
+        With `waits`, time in which `place` surely answers nobody is no fault of the request: it goes on trying, for as
+        long as `outage_s`. Without it, a request that finds its place dead for long tries once and gives up.
+
         Raises:
-            GaveUp: after `patience_s` without an answer, counted from this request's or its route's first failure.
+            GaveUp: after `patience_s` in which the request had no answer where others had, or after `outage_s`.
             Stopping: if `stop` was called while it would have waited.
             Forbidden: if the API server does not let us pass to a Service.
         """
-        return await self._repeated(target, body, headers, route)
+        return await self._repeated(target, body, headers, place, waits)
 
-    async def get(self, target: URL | Proxied, headers: Mapping[str, str], route: str) -> Answer:
+    async def get(
+        self, target: URL | Proxied, headers: Mapping[str, str], place: Place, *, waits: bool = False
+    ) -> Answer:
         """GET in the same way."""
-        return await self._repeated(target, None, headers, route)
+        return await self._repeated(target, None, headers, place, waits)
 
     async def _repeated(
-        self, target: URL | Proxied, body: bytes | None, headers: Mapping[str, str], route: str
+        self, target: URL | Proxied, body: bytes | None, headers: Mapping[str, str], place: Place, waits: bool
     ) -> Answer:
-        backoff_s, first_failure = FIRST_BACKOFF_S, 0.0
+        (service, arm), number = place, next(self._numbers)
+        backoff_s, blamed_s, first, before = FIRST_BACKOFF_S, 0.0, math.inf, math.inf
         while True:
+            named, unreachable = arm, False
             try:
                 answer = await self._once(target, body, headers)
+                named = answer.headers.get(ARM_HEADER) or arm
                 if answer.status not in PASSING_STATUSES:
-                    self._outages.answered(route)
+                    self._outages.answered(place, (service, named))
                     return answer
                 words = answer.words
             except TimeoutError:
                 words = f"no answer within {self._timeout_s:g} s"
             except Unavailable as error:
-                words = error.sentence
+                words, unreachable = error.sentence, True
             except aiohttp.ClientError as error:
-                words = str(error) or type(error).__name__
+                words, unreachable = str(error) or type(error).__name__, True
             now = time.monotonic()
-            silent_s = self._outages.failed(route, now)
-            first_failure = first_failure or now
-            # A row that finds its route dead for long does not wait all over again, but it does try once.
-            if max(silent_s, now - first_failure) > self._patience_s:
-                raise GaveUp(words, route_silent=silent_s > self._patience_s)
+            outage = self._outages.failed((service, named), now, number, unreachable=unreachable)
+            silent_s, first = now - outage.since, min(first, now)
+            if not waits:
+                if max(silent_s, now - first) > self._patience_s:
+                    raise GaveUp(words, silent=silent_s > self._patience_s)
+            else:
+                if outage.since > before:  # others had an answer since this one tried last
+                    blamed_s += now - before
+                await self._inquire(outage, named, now, last=blamed_s + silent_s > self._patience_s)
+                if outage.sure and silent_s > self._outage_s:
+                    raise GaveUp(words, silent=True)
+                if blamed_s + (0.0 if outage.sure else silent_s) > self._patience_s:
+                    raise GaveUp(words, silent=False)
+            before = now
             await self._pause(backoff_s * random.uniform(0.5, 1.0))
             backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
+
+    async def _inquire(self, outage: Outage, arm: str, now: float, *, last: bool) -> None:
+        """Where one request alone fails it may be its own fault: whoever knows the arms is asked, now and then.
+
+        `last` says that the request would be given up now.
+        """
+        due = last or (now - outage.since > ASK_AFTER_S and now - outage.asked_at > ASK_EVERY_S)
+        if self._down is not None and not outage.sure and due:
+            outage.asked_at = now
+            outage.sure = await self._down(arm)
 
     async def _once(self, target: URL | Proxied, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         started = time.perf_counter()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from services.evidence.store import EvidenceStore
+from services.jobs.replays import ReplayJobs
 from tests.support import postgres
 from tests.support.mlflow_server import RunningMlflow, running_mlflow
+from tests.support.replay_bench import ReplayBench, replay_bench
 from tests.support.seaweed import RunningStore, running_store
+from tests.support.seldon_stub import SeldonStub
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +42,31 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStore]:
     """One S3 server for all tests of a worker; each test uses a prefix of its own."""
     with running_store(tmp_path_factory.mktemp("s3")) as store:
         yield store
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[ReplayBench]:
+    """Replays on a state folder of their own; `stub`, `jobs`, `store` and `start` are its parts."""
+    with replay_bench(tmp_path) as bench:
+        yield bench
+
+
+@pytest.fixture
+def stub(bench: ReplayBench) -> SeldonStub:
+    return bench.stub
+
+
+@pytest.fixture
+def jobs(bench: ReplayBench) -> ReplayJobs:
+    return bench.jobs
+
+
+@pytest.fixture
+def store(bench: ReplayBench) -> EvidenceStore:
+    return bench.store
+
+
+@pytest.fixture
+def start(bench: ReplayBench) -> Callable[[], subprocess.Popen[bytes]]:
+    """Starts a worker on the test's state folder."""
+    return bench.start

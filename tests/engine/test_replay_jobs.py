@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from services.errors import InvalidInput, NotFound
 from services.evidence.store import EvidenceStore
 from services.jobs.replays import Replay, ReplayJobs
 from services.jobs.states import JobState
-from services.settings import ROOT, Settings
+from services.settings import Settings
 from services.traffic.replay import ReplayMode, ReplaySpec
 from services.traffic.rewards import Reward, RewardKind
+from tests.support.replay_bench import ended
 from tests.support.replay_worker import replay_jobs
 from tests.support.seldon_stub import SeldonStub
 from tests.support.waiting import wait_until
@@ -28,56 +28,9 @@ SPEC = ReplaySpec("seldon", "wine", "wine-quality", "quality", Reward(RewardKind
 Start = Callable[[], subprocess.Popen[bytes]]
 
 
-@pytest.fixture
-def stub() -> Iterator[SeldonStub]:
-    with SeldonStub() as stub:
-        yield stub
-
-
-@pytest.fixture
-def jobs_and_store(tmp_path: Path, stub: SeldonStub) -> tuple[ReplayJobs, EvidenceStore]:
-    return replay_jobs(tmp_path, stub.url)
-
-
-@pytest.fixture
-def jobs(jobs_and_store: tuple[ReplayJobs, EvidenceStore]) -> ReplayJobs:
-    return jobs_and_store[0]
-
-
-@pytest.fixture
-def store(jobs_and_store: tuple[ReplayJobs, EvidenceStore]) -> EvidenceStore:
-    return jobs_and_store[1]
-
-
-@pytest.fixture
-def start(tmp_path: Path, stub: SeldonStub) -> Iterator[Start]:
-    """Start a worker on the test's state folder; all are killed at the end."""
-    workers: list[subprocess.Popen[bytes]] = []
-
-    def start() -> subprocess.Popen[bytes]:
-        with (tmp_path / "worker.log").open("ab") as log:
-            command = [sys.executable, "-m", "tests.support.replay_worker", str(tmp_path), stub.url]
-            workers.append(subprocess.Popen(command, cwd=ROOT, stderr=log))
-        return workers[-1]
-
-    yield start
-    for worker in workers:
-        worker.kill()
-        worker.wait(10)
-
-
-def ended(jobs: ReplayJobs, replay_id: int) -> Replay:
-    def final() -> Replay | None:
-        replay = jobs.get(replay_id)
-        return replay if replay.state.final else None
-
-    found = wait_until(final, timeout_s=90, what="the replay to end")
-    assert found is not None
-    return found
-
-
 def assert_exact(store: EvidenceStore, stub: SeldonStub, replay: Replay) -> None:
-    """Every row once in the ledger; counters equal the ledger; every reward in it was told to its arm."""
+    """Every row once in the ledger; its sums are the replay's; the rewards of rows that the split divided, and only
+    those, were told to their arms."""
     outcomes = store.outcomes("seldon", "wine", limit=100_000, replay=replay.id)
     assert len(outcomes) == len({outcome.row for outcome in outcomes}) == replay.done_rows
     by_arm = {arm.predictor: arm for arm in replay.arms}
@@ -88,7 +41,7 @@ def assert_exact(store: EvidenceStore, stub: SeldonStub, replay: Replay) -> None
         assert arm.latency_ms_sum == pytest.approx(ledger.latency_ms_sum)
     assert by_arm == {}
     told = set(stub.feedback)
-    assert all((o.puid, o.predictor, o.reward) in told for o in outcomes)
+    assert all(((o.puid, o.predictor, o.reward) in told) == o.routed for o in outcomes)
 
 
 def test_a_replay_from_queue_to_done(jobs: ReplayJobs, store: EvidenceStore, stub: SeldonStub, start: Start) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +16,11 @@ from services.errors import InvalidInput, NotFound
 from services.evidence.store import EvidenceStore
 from services.jobs.replays import Replay, ReplayJobs
 from services.jobs.states import JobState
-from services.settings import ROOT
 from services.traffic.datasets import load_dataset
 from services.traffic.preview import summarise
 from services.traffic.replay import ReplayMode, ReplaySpec
 from services.traffic.rewards import Reward, RewardKind
+from tests.support.replay_bench import run, wait_for, wait_for_rows
 from tests.support.replay_worker import replay_jobs
 from tests.support.seldon_stub import SeldonStub
 from tests.support.waiting import wait_until
@@ -31,60 +30,6 @@ PAIRS = ReplaySpec("seldon", "wine", "wine-quality", "quality", BOUNDED, ReplayM
 LIVE = replace(PAIRS, mode=ReplayMode.LIVE, rows=100)
 
 Start = Callable[[], "subprocess.Popen[bytes]"]
-
-
-@pytest.fixture
-def stub() -> Iterator[SeldonStub]:
-    with SeldonStub() as stub:
-        yield stub
-
-
-@pytest.fixture
-def parts(tmp_path: Path, stub: SeldonStub) -> tuple[ReplayJobs, EvidenceStore]:
-    return replay_jobs(tmp_path, stub.url, patience_s=20)
-
-
-@pytest.fixture
-def jobs(parts: tuple[ReplayJobs, EvidenceStore]) -> ReplayJobs:
-    return parts[0]
-
-
-@pytest.fixture
-def store(parts: tuple[ReplayJobs, EvidenceStore]) -> EvidenceStore:
-    return parts[1]
-
-
-@pytest.fixture
-def start(tmp_path: Path, stub: SeldonStub) -> Iterator[Start]:
-    """Start a worker on the test's state folder; all are killed at the end."""
-    workers: list[subprocess.Popen[bytes]] = []
-
-    def start() -> subprocess.Popen[bytes]:
-        with (tmp_path / "worker.log").open("ab") as log:
-            command = [sys.executable, "-m", "tests.support.replay_worker", str(tmp_path), stub.url]
-            workers.append(subprocess.Popen(command, cwd=ROOT, stderr=log))
-        return workers[-1]
-
-    yield start
-    for worker in workers:
-        worker.kill()
-        worker.wait(10)
-
-
-def run(jobs: ReplayJobs, spec: ReplaySpec) -> Replay:
-    """Submit and do what a worker would, here."""
-    replay = jobs.submit(spec, who="ann")
-    jobs.run(replay.id)
-    return jobs.get(replay.id)
-
-
-def wait_for(jobs: ReplayJobs, replay_id: int, state: JobState) -> Replay:
-    wait_until(lambda: jobs.get(replay_id).state is state, timeout_s=90, what=f"the replay to be {state}")
-    return jobs.get(replay_id)
-
-
-def wait_for_rows(jobs: ReplayJobs, replay_id: int, rows: int) -> None:
-    wait_until(lambda: jobs.get(replay_id).done_rows >= rows, timeout_s=60, what=f"{rows} rows")
 
 
 def expected_mean(offset: float, rows: list[int]) -> float:
@@ -306,7 +251,8 @@ def test_a_formula_that_turns_negative_on_some_row_says_so_there(
 ) -> None:
     reward = Reward(RewardKind.FORMULA, expression="0 - 1 if y_pred == 6.3 else (y - y_pred) ** 2")  # 6.3: no sample
     assert reward.counted
-    done = run(jobs, replace(LIVE, reward=reward, mode=ReplayMode.PINNED, predictor="a"))
+    stub.weights = {"a": 1, "b": 0}
+    done = run(jobs, replace(LIVE, reward=reward))
     unfed = [o for o in store.outcomes("seldon", "wine", replay=done.id) if o.status is OutcomeStatus.FEEDBACK_FAILED]
     assert unfed and all(o.reward == -1 and "counters only grow" in o.error for o in unfed)
     assert len(stub.feedback) == 100 - len(unfed)

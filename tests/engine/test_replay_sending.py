@@ -4,77 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from services.domain import Endpoint, Outcome, OutcomeStatus
+from services.domain import OutcomeStatus
 from services.errors import Unavailable
-from services.traffic.replay import Progress, ReplayPlan, ReplayRow, StopSignal
+from services.traffic.replay import Progress, ReplayRow, StopSignal
 from services.traffic.replayer import run_replay
-from services.traffic.rewards import Reward, RewardKind
+from tests.support.replay_ledger import MemoryLedger, plan, replayed
 from tests.support.seldon_stub import SeldonStub
 from tests.support.waiting import free_port, wait_until
 
-BOUNDED = Reward(RewardKind.BOUNDED)
 
-
-class Ledger:
-    """Hooks that keep everything in memory, as the store would: one outcome per row."""
-
-    def __init__(self, url: str, on_save: Callable[[Progress], None] = lambda _: None) -> None:
-        self.url, self.on_save = url, on_save
-        self.split = "a=80,b=20"
-        self.outcomes: dict[int, Outcome] = {}
-        self.handed_over = 0
-        self.failures = 0
-        self.progress: list[Progress] = []
-
-    def endpoint(self, predictor: str | None) -> Endpoint:
-        headers = (("x-decant-predictor", predictor),) if predictor else ()
-        return Endpoint(f"{self.url}/seldon/seldon/wine", headers)
-
-    def segment(self) -> str:
-        return self.split
-
-    def save(self, outcomes: Sequence[Outcome], progress: Progress) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise Unavailable("The evidence store", "locked")
-        for outcome in outcomes:
-            assert outcome.row is not None
-            self.outcomes.setdefault(outcome.row, outcome)
-        self.handed_over += len(outcomes)
-        self.progress.append(progress)
-        self.on_save(progress)
-
-    def rewards(self) -> dict[str, tuple[int, float]]:
-        found: dict[str, tuple[int, float]] = {}
-        for outcome in self.outcomes.values():
-            if outcome.status is OutcomeStatus.OK and outcome.reward is not None:
-                n, total = found.get(outcome.predictor, (0, 0.0))
-                found[outcome.predictor] = (n + 1, total + outcome.reward)
-        return found
-
-
-@pytest.fixture
-def stub() -> Iterator[SeldonStub]:
-    with SeldonStub() as stub:
-        yield stub
-
-
-def plan(rows: int = 200, **values: Any) -> ReplayPlan:
-    made = [ReplayRow(i, (float(i), "red"), float(i)) for i in range(rows)]
-    return ReplayPlan(7, "seldon", "wine", ("x", "colour"), made, BOUNDED, **({"patience_s": 20.0} | values))
-
-
-def replayed(ledger: Ledger, the_plan: ReplayPlan, stop: StopSignal | None = None) -> Progress:
-    return asyncio.run(run_replay(the_plan, ledger, stop or StopSignal()))
-
-
-def assert_ledger_equals_counters(ledger: Ledger, stub: SeldonStub) -> None:
+def assert_ledger_equals_counters(ledger: MemoryLedger, stub: SeldonStub) -> None:
     ours, theirs = ledger.rewards(), stub.reward_sums()
     assert {arm: n for arm, (n, _) in ours.items()} == {arm: n for arm, (n, _) in theirs.items()}
     for arm, (_, total) in ours.items():
@@ -82,7 +25,7 @@ def assert_ledger_equals_counters(ledger: Ledger, stub: SeldonStub) -> None:
 
 
 def test_every_row_is_predicted_rewarded_and_recorded_once(stub: SeldonStub) -> None:
-    ledger = Ledger(stub.url)
+    ledger = MemoryLedger(stub.url)
     end = replayed(ledger, plan(500))
 
     assert end.done == ledger.handed_over == len(ledger.outcomes) == 500
@@ -100,7 +43,7 @@ def test_every_row_is_predicted_rewarded_and_recorded_once(stub: SeldonStub) -> 
 
 
 def test_a_pinned_replay_reaches_one_arm(stub: SeldonStub) -> None:
-    ledger = Ledger(stub.url)
+    ledger = MemoryLedger(stub.url)
     end = replayed(ledger, plan(50, predictor="b"))
     assert [(arm.predictor, arm.sent, arm.mean_reward) for arm in end.arms] == [("b", 50, 0.5)]
     assert {arm for _, arm in stub.predictions} == {"b"}
@@ -113,7 +56,7 @@ def test_a_pinned_replay_reaches_one_arm(stub: SeldonStub) -> None:
 def test_passing_trouble_costs_no_row(stub: SeldonStub, kind: str) -> None:
     stub.mishap("predictions", kind, times=30)
     stub.mishap("feedback", kind, times=30)
-    ledger = Ledger(stub.url)
+    ledger = MemoryLedger(stub.url)
     end = replayed(ledger, plan(100))
     assert {outcome.status for outcome in ledger.outcomes.values()} == {OutcomeStatus.OK}
     assert end.done == len(stub.predictions) == len(stub.feedback) == 100
@@ -123,7 +66,7 @@ def test_passing_trouble_costs_no_row(stub: SeldonStub, kind: str) -> None:
 def test_a_lost_answer_is_asked_again_and_the_ledger_stays_exact(stub: SeldonStub) -> None:
     stub.mishap("predictions", "lost", times=3)
     stub.mishap("feedback", "lost", times=2)
-    ledger = Ledger(stub.url)
+    ledger = MemoryLedger(stub.url)
     replayed(ledger, plan(50))
     assert len(ledger.outcomes) == ledger.handed_over == 50
     assert len(stub.predictions) == 53
@@ -136,7 +79,7 @@ def test_a_gateway_that_goes_away_and_comes_back(stub: SeldonStub) -> None:
             stub.away = True
             threading.Timer(1.0, lambda: setattr(stub, "away", False)).start()
 
-    ledger = Ledger(stub.url, leave)
+    ledger = MemoryLedger(stub.url, leave)
     end = replayed(ledger, plan(400, rate=400))
     assert (end.done, len(ledger.outcomes), sum(arm.failed for arm in end.arms)) == (400, 400, 0)
     assert_ledger_equals_counters(ledger, stub)
@@ -144,7 +87,7 @@ def test_a_gateway_that_goes_away_and_comes_back(stub: SeldonStub) -> None:
 
 def test_a_refused_row_is_recorded_at_once_with_the_words(stub: SeldonStub) -> None:
     stub.bad_values = {10.0, 20.0}
-    ledger = Ledger(stub.url)
+    ledger = MemoryLedger(stub.url)
     end = replayed(ledger, plan(60))
     failed = ledger.outcomes[10]
     assert (failed.status, failed.reward, failed.prediction) == (OutcomeStatus.PREDICTION_FAILED, None, None)
@@ -156,11 +99,11 @@ def test_a_refused_row_is_recorded_at_once_with_the_words(stub: SeldonStub) -> N
 
 def test_the_errors_kept_are_bounded(stub: SeldonStub) -> None:
     stub.bad_values = {float(i) for i in range(100)}
-    assert len(replayed(Ledger(stub.url), plan(100)).errors) == 10
+    assert len(replayed(MemoryLedger(stub.url), plan(100)).errors) == 10
 
 
 def test_refused_feedback_is_recorded_and_the_ledger_knows_the_reward(stub: SeldonStub) -> None:
-    ledger = Ledger(stub.url)
+    ledger = MemoryLedger(stub.url)
     stub.mishap("feedback", "400", times=1)
     end = replayed(ledger, plan(20))
     unfed = [o for o in ledger.outcomes.values() if o.status is OutcomeStatus.FEEDBACK_FAILED]
@@ -171,15 +114,15 @@ def test_refused_feedback_is_recorded_and_the_ledger_knows_the_reward(stub: Seld
 
 def test_an_arm_that_stays_dead_ends_a_replay_pinned_to_it(stub: SeldonStub) -> None:
     stub.dead_arms = {"b"}
-    ledger = Ledger(stub.url)
+    ledger = MemoryLedger(stub.url)
     with pytest.raises(Unavailable, match=r"no usable answer for 0\.5 s"):
-        replayed(ledger, plan(20, predictor="b", patience_s=0.5))
+        replayed(ledger, plan(20, predictor="b", patience_s=0.5, outage_s=0.5))
     assert ledger.outcomes == {}, "rows that nobody saw are left for a resumed replay"
 
 
 def test_an_arm_that_dies_after_answering_costs_only_its_feedback(stub: SeldonStub) -> None:
     stub.dead_for_feedback = {"b"}
-    ledger = Ledger(stub.url)
+    ledger = MemoryLedger(stub.url)
     end = replayed(ledger, plan(100, patience_s=0.5))
     assert len(ledger.outcomes) == 100
     unfed = {arm.predictor: arm.feedback_failed for arm in end.arms}
@@ -189,15 +132,15 @@ def test_an_arm_that_dies_after_answering_costs_only_its_feedback(stub: SeldonSt
 
 
 def test_nobody_there_at_all() -> None:
-    ledger = Ledger(f"http://127.0.0.1:{free_port()}")
+    ledger = MemoryLedger(f"http://127.0.0.1:{free_port()}")
     with pytest.raises(Unavailable, match="The gateway"):
-        replayed(ledger, plan(20, patience_s=0.3))
+        replayed(ledger, plan(20, patience_s=0.3, outage_s=0.3))
 
 
 def test_rows_without_truth_or_with_impossible_rewards(stub: SeldonStub) -> None:
     rows = [ReplayRow(0, (1.0,), None), ReplayRow(1, (1.0,), "red"), ReplayRow(2, (float("nan"),), 1.0)]
     stub.offsets = {"a": 0.0, "b": 0.0}
-    ledger = Ledger(stub.url)
+    ledger = MemoryLedger(stub.url)
     replayed(ledger, replace(plan(), rows=rows[:2]))
     unlabelled, textual = ledger.outcomes[0], ledger.outcomes[1]
     assert (unlabelled.status, unlabelled.reward) == (OutcomeStatus.OK, None)
@@ -210,7 +153,7 @@ def test_the_segment_follows_the_split(stub: SeldonStub) -> None:
         if progress.done > 20:
             ledger.split = "a=50,b=50"
 
-    ledger = Ledger(stub.url, move)
+    ledger = MemoryLedger(stub.url, move)
     replayed(ledger, plan(300, rate=100))
     by_row = [ledger.outcomes[row].segment for row in range(300)]
     assert by_row[0] == "a=80,b=20" and by_row[-1] == "a=50,b=50"
@@ -218,7 +161,7 @@ def test_the_segment_follows_the_split(stub: SeldonStub) -> None:
 
 
 def test_a_store_that_is_locked_for_a_while_loses_nothing(stub: SeldonStub) -> None:
-    ledger = Ledger(stub.url)
+    ledger = MemoryLedger(stub.url)
     ledger.failures = 3
     replayed(ledger, plan(300))
     assert len(ledger.outcomes) == 300
@@ -226,7 +169,7 @@ def test_a_store_that_is_locked_for_a_while_loses_nothing(stub: SeldonStub) -> N
 
 
 def test_a_store_that_stays_away_ends_the_replay(stub: SeldonStub) -> None:
-    ledger = Ledger(stub.url)
+    ledger = MemoryLedger(stub.url)
     ledger.failures = 10_000
     with pytest.raises(Unavailable, match="The evidence store"):
         replayed(ledger, plan(2000, rate=500, patience_s=0.5))
@@ -234,7 +177,7 @@ def test_a_store_that_stays_away_ends_the_replay(stub: SeldonStub) -> None:
 
 def test_stopping_leaves_the_rest_and_a_second_run_sends_exactly_that(stub: SeldonStub) -> None:
     stop = StopSignal()
-    ledger = Ledger(stub.url, lambda progress: stop.request() if progress.done > 50 else None)
+    ledger = MemoryLedger(stub.url, lambda progress: stop.request() if progress.done > 50 else None)
     first = replayed(ledger, plan(500, rate=200), stop)
     assert 50 < first.done < 500
     assert len(ledger.outcomes) == first.done == len(stub.feedback)
@@ -252,7 +195,7 @@ def test_stopping_does_not_wait_for_a_gateway_that_is_gone(stub: SeldonStub) -> 
     ended = threading.Event()
 
     def run() -> None:
-        replayed(Ledger(stub.url), plan(20), stop)
+        replayed(MemoryLedger(stub.url), plan(20), stop)
         ended.set()
 
     threading.Thread(target=run, daemon=True).start()
@@ -261,7 +204,7 @@ def test_stopping_does_not_wait_for_a_gateway_that_is_gone(stub: SeldonStub) -> 
 
 
 def test_a_rate_is_kept(stub: SeldonStub) -> None:
-    ledger = Ledger(stub.url)
+    ledger = MemoryLedger(stub.url)
     replayed(ledger, plan(100, rate=100))
     times = sorted(outcome.at for outcome in ledger.outcomes.values())
     assert (times[-1] - times[0]).total_seconds() >= 0.9, "100 rows at 100/s take a second"
@@ -269,5 +212,5 @@ def test_a_rate_is_kept(stub: SeldonStub) -> None:
 
 def test_no_more_requests_at_once_than_asked(stub: SeldonStub) -> None:
     stub.delay_s = 0.01
-    replayed(Ledger(stub.url), plan(60, concurrency=3))
+    replayed(MemoryLedger(stub.url), plan(60, concurrency=3))
     assert stub.most_at_once == 3

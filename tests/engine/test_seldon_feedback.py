@@ -52,6 +52,9 @@ class Ledger:
     def segment(self) -> str:
         return self.engine.get("seldon", "wine").requested.text
 
+    def down(self, arm: str) -> bool:
+        return False
+
     def save(self, outcomes: Sequence[Outcome], progress: Progress) -> None:
         self.outcomes += outcomes
         self.on_save(progress)

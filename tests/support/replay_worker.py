@@ -31,11 +31,18 @@ def wine_engine(gateway_url: str) -> MemoryEngine:
     return engine
 
 
-def replay_jobs(state_dir: Path, gateway_url: str, patience_s: float = 60.0) -> tuple[ReplayJobs, EvidenceStore]:
-    """The jobs as dashboard and worker see them: one store and one queue in the state folder."""
+def replay_jobs(
+    state_dir: Path, gateway_url: str, patience_s: float = 60.0, outage_s: float | None = None
+) -> tuple[ReplayJobs, EvidenceStore]:
+    """The jobs as dashboard and worker see them: one store and one queue in the state folder.
+
+    Rows wait no longer for a silent arm than for anything else, unless `outage_s` is given.
+    """
     settings = Settings(state_dir=state_dir)
     store = EvidenceStore(open_database(settings.store_url))
-    return ReplayJobs(store, open_queue(settings), wine_engine(gateway_url), settings, patience_s), store
+    return ReplayJobs(
+        store, open_queue(settings), wine_engine(gateway_url), settings, patience_s, outage_s or patience_s
+    ), store
 
 
 if __name__ == "__main__":

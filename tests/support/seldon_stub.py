@@ -35,6 +35,7 @@ class SeldonStub:
         self.dead_for_feedback: set[str] = set()
         self.most_at_once = 0  # predictions under way at the same time
         self.bad_values: set[float] = set()  # a first feature that the model refuses
+        self.stuck_values: set[float] = set()  # one that never gets an answer, though its arm is up
         self.predictions: list[tuple[str, str]] = []  # (puid, arm)
         self.feedback: list[tuple[str, str, float]] = []  # (puid, arm it was sent to, reward)
         self.truths: list[Any] = []
@@ -110,8 +111,11 @@ class SeldonStub:
         arm = request.headers.get(PIN) or self._choose()
         mishap = self._next_mishap("predictions", request)
         if mishap.isdigit() or self.away or arm in self.dead_arms:
-            return _error(int(mishap or 503), "no healthy upstream")
+            # As Envoy: the arm that should have answered is named, unless it is the gateway itself that is away.
+            return _error(int(mishap or 503), "no healthy upstream", "" if mishap or self.away else arm)
         first = body["data"]["ndarray"][0][0]
+        if first in self.stuck_values:
+            return _error(503, "upstream reset", arm)
         if first in self.bad_values:
             return _error(400, f"data.ndarray[0][0]: {first} is not allowed", arm)
         puid = request.headers["Seldon-Puid"]

@@ -91,11 +91,16 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
     assert window.per_s == pytest.approx(500 / 5, rel=0.2)
 
 
-def test_an_outage_ends_with_an_answer_on_the_same_route() -> None:
+def test_an_outage_ends_with_an_answer_at_the_same_place() -> None:
+    a, b = ("predictions", "a"), ("predictions", "b")
     outages = Outages()
-    assert outages.failed("a", 10) == 0
-    assert outages.failed("a", 14) == 4
-    outages.answered("b")
-    assert outages.failed("a", 15) == 5
-    outages.answered("a")
-    assert outages.failed("a", 20) == 0
+    assert outages.failed(a, 10, 1).since == 10
+    assert not outages.failed(a, 14, 1).sure, "it may be the request's own fault"
+    outages.answered(b)
+    assert outages.failed(a, 15, 2).since == 10
+    assert outages.failed(a, 15, 1).sure, "two have failed in a row"
+    assert outages.longest("predictions", 22) == ("a", 12) and outages.longest("feedback", 22) is None
+    outages.answered(b, a)
+    assert outages.failed(a, 20, 3).since == 20
+    assert outages.longest("predictions", 22) is None
+    assert outages.failed(b, 21, 3, unreachable=True).sure, "nobody is there to be at fault"
