@@ -39,7 +39,7 @@ READS: Methods = _of(
 )
 
 CHANGES: Methods = _of(
-    engine="apply delete set_traffic",
+    engine="apply delete relay set_traffic",
     operations="apply delete give_time set_traffic undo",
     runs="end",
     models="fetch",
