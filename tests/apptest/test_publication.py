@@ -34,6 +34,12 @@ def in_front_of_a_cluster(dashboard: Dashboard, **settings: str) -> Publications
     return made
 
 
+def carry_out(publications: Publications) -> None:
+    """What the worker does with the newest publication, and a second later, when pages ask anew."""
+    publications.run(publications.recent()[0].id)
+    reads.forget()
+
+
 def test_apply_publishes_first_shows_how_far_it_is_and_then_the_deployment(
     seeded: Seeded, dashboard: Dashboard, volume: Path
 ):
@@ -51,7 +57,7 @@ def test_apply_publishes_first_shows_how_far_it_is_and_then_the_deployment(
     assert (queued.state, queued.why, queued.who) == (JobState.QUEUED, "the tutorial", "ann")
     assert "Publishing models" in texts(app)
 
-    publications.run(queued.id)  # as the worker does
+    carry_out(publications)
     app.run()
     assert not app.exception
     arms = dashboard.engine.get("seldon", "mlflow-deployment").deployment.predictors
@@ -65,7 +71,7 @@ def test_what_is_published_and_live_is_not_applied_again(seeded: Seeded, dashboa
     publications = in_front_of_a_cluster(dashboard, **CLUSTER, model_store_path=str(volume))
     app = dashboard.open("deploy", a=seeded.first)
     app.button(key="apply").click().run()
-    publications.run(publications.recent()[0].id)
+    carry_out(publications)
     again = dashboard.open("deploy", deployment="seldon/mlflow-deployment", a=seeded.first)
     assert not again.exception
     assert "This is what is live already" in texts(again)
@@ -94,7 +100,7 @@ def test_why_a_publication_failed_stays_until_the_deployment_changes(
     publications = in_front_of_a_cluster(dashboard, **CLUSTER, model_store_path=str(tmp_path / "nowhere"))
     app = dashboard.open("deploy", a=seeded.first)
     app.button(key="apply").click().run()
-    publications.run(publications.recent()[0].id)
+    carry_out(publications)
     app = dashboard.open("deploy", deployment="seldon/mlflow-deployment")
     assert "Nothing was applied" in texts(app)
     assert "DECANT_MODEL_STORE_PATH" in texts(app).replace("\\", "")
