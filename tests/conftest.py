@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from tests.support import api_server
 from tests.support.api_server import TestCluster
 from tests.support.operator import StatusOperator
+from tests.support.seaweed import RunningStore, running_store
 from tests.support.system import System
 
 RINGS_WITH_PROCESSES = {"contract", "engine", "browser", "cluster"}
@@ -64,3 +65,10 @@ def wine_models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
     folder = tmp_path_factory.mktemp("wine")
     return save_wine_model(folder / "a", 0.5, 0.5), save_wine_model(folder / "b", 0.75, 0.2)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStore]:
+    """One S3 server for all tests of a worker; each test uses a prefix of its own."""
+    with running_store(tmp_path_factory.mktemp("s3")) as store:
+        yield store

@@ -13,7 +13,6 @@ from services.jobs.replays import ReplayJobs
 from tests.support import postgres
 from tests.support.mlflow_server import RunningMlflow, running_mlflow
 from tests.support.replay_bench import ReplayBench, replay_bench
-from tests.support.seaweed import RunningStore, running_store
 from tests.support.seldon_stub import SeldonStub
 
 
@@ -35,13 +34,6 @@ def postgres_server() -> Iterator[str]:
 def postgres_url(postgres_server: str) -> str:
     """An empty database on a real PostgreSQL."""
     return postgres.empty_database(postgres_server)
-
-
-@pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStore]:
-    """One S3 server for all tests of a worker; each test uses a prefix of its own."""
-    with running_store(tmp_path_factory.mktemp("s3")) as store:
-        yield store
 
 
 @pytest.fixture
