@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from services.deployments.engine import Engine
+from services.deployments.identity import Identify, installation, once
 from services.deployments.local import LocalEngine
 from services.errors import Unavailable
 from services.runtime.controller.status import HEARTBEAT_STALE_S, heartbeat_age_s
@@ -25,6 +26,7 @@ class ChosenEngine:
         checks: the parts that it consists of, each with a check as in services.health.
         remote: whether those parts run elsewhere, so that starting and stopping Decant leaves them alone.
         entrance: the one of them through which predictions go; "" where nobody can check it.
+        identity: says which engine it is, among all that a shared evidence store has heard of.
         close: ends what it keeps open, such as watches.
     """
 
@@ -32,6 +34,7 @@ class ChosenEngine:
     checks: Mapping[str, Callable[[], str]]
     remote: bool
     entrance: str
+    identity: Identify
     close: Callable[[], None]
 
 
@@ -42,7 +45,14 @@ def choose_engine(settings: Settings) -> ChosenEngine:
 
 def _local(settings: Settings) -> ChosenEngine:
     checks = {"Gateway": lambda: _gateway(settings), "Controller": lambda: beating(settings, "controller")}
-    return ChosenEngine(LocalEngine(settings), checks, remote=False, entrance="Gateway", close=lambda: None)
+    return ChosenEngine(
+        LocalEngine(settings),
+        checks,
+        remote=False,
+        entrance="Gateway",
+        identity=once(lambda: installation(settings.paths.root)),
+        close=lambda: None,
+    )
 
 
 def _kubernetes(settings: Settings) -> ChosenEngine:
@@ -69,7 +79,14 @@ def _kubernetes(settings: Settings) -> ChosenEngine:
     if settings.ingress_url:
         checks["Ingress"] = lambda: health.ingress(settings.ingress_url)
     entrance = "Ingress" if settings.ingress_url else ""
-    return ChosenEngine(engine, checks, remote=True, entrance=entrance, close=engine.close)
+    return ChosenEngine(
+        engine,
+        checks,
+        remote=True,
+        entrance=entrance,
+        identity=once(lambda: health.identity(cluster)),
+        close=engine.close,
+    )
 
 
 def _gateway(settings: Settings) -> str:

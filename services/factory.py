@@ -104,7 +104,13 @@ def build_services(settings: Settings) -> Services:
         store=store,
         verdicts=verdicts,
         decisions=open_decisions(
-            settings, engine, operations, store, Registry(settings.tracking_uri, origin), verdicts.assess
+            settings,
+            engine,
+            operations,
+            store,
+            Registry(settings.tracking_uri, origin),
+            verdicts.assess,
+            chosen.identity,
         ),
         health=HealthChecks(
             {

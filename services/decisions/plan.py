@@ -28,6 +28,7 @@ class Plan:
         overridden: see Decision.
         gaps: what could not be written to MLflow, as far as it was known beforehand.
         evidence: the assessment as data.
+        engine, engine_words: which engine it is carried out on; empty in decisions older than this note.
     """
 
     kind: Kind
@@ -49,6 +50,8 @@ class Plan:
     overridden: tuple[str, ...]
     gaps: tuple[str, ...]
     evidence: Mapping[str, Any]
+    engine: str = ""
+    engine_words: str = ""
 
     @property
     def runs(self) -> dict[str, str]:
@@ -66,7 +69,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        known = {f.name: stored[f.name] for f in fields(cls)}
+        known = {f.name: stored[f.name] for f in fields(cls) if f.name in stored or not f.name.startswith("engine")}
         models = {
             arm: Lineage(**{**model, "versions": tuple((name, version) for name, version in model["versions"])})
             for arm, model in stored["models"].items()

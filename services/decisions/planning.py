@@ -40,6 +40,7 @@ def make_plan(world: World, assessment: Assessment, kind: Kind) -> Plan:
         models = {arm.name: world.registry.lineage(arm.model_uri, arm.provenance) for arm in arms}
         name = registered_name(models[a], models[b], arms[0].provenance.registered_name, test.deployment)
         former = world.registry.aliased(name) if name and kind is not Kind.END else None
+        engine = world.identity()
     except Unavailable as error:
         raise Unavailable(error.part, error.detail, f"Nothing has been changed. {error.hint}".strip()) from error
     return Plan(
@@ -62,6 +63,8 @@ def make_plan(world: World, assessment: Assessment, kind: Kind) -> Plan:
         overridden=obstacles(kind, assessment),
         gaps=gaps(models, winner, name, former),
         evidence=evidence(assessment),
+        engine=engine.key,
+        engine_words=engine.words,
     )
 
 

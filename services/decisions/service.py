@@ -16,6 +16,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from filelock import FileLock, Timeout
 
@@ -28,6 +29,7 @@ from services.decisions.planning import consequences, make_plan
 from services.decisions.reading import decision_of
 from services.decisions.world import World, changed_by, text_of
 from services.deployments.engine import Engine
+from services.deployments.identity import Identify
 from services.domain import ChangeNote
 from services.errors import Conflict, DecantError, InvalidInput, NotFound, Unavailable
 from services.evidence.decision_table import DecisionRecord, DecisionTable
@@ -136,7 +138,8 @@ class Decisions:
         Raises:
             InvalidInput: without a reason.
             NotFound: if there is no such decision, or none to take back.
-            Conflict: if somebody has decided or taken it back since, or changed the deployment.
+            Conflict: if somebody has decided or taken it back since, or changed the deployment; or if it was taken on
+                another engine.
         """
         if not note.why:
             raise InvalidInput("Taking back a decision needs a reason.", "Say in a sentence why; it is recorded.")
@@ -146,6 +149,8 @@ class Decisions:
                 self._check_newest(self.get(decision, (namespace, name)), record)
             if record is None:
                 raise NotFound("decision to undo for the deployment", f"{namespace}/{name}")
+            if said := self._world.elsewhere(record):
+                raise Conflict(f"Decision {record.id}", said)
             if record.state != State.UNDOING:
                 progress = Progress.from_json(record.steps)
                 self._check_unchanged(record, progress)
@@ -156,12 +161,17 @@ class Decisions:
     def settle(self, namespace: str | None = None, name: str | None = None) -> list[Decision]:
         """Go on with unfinished decisions, of one deployment or all; returns those that are still unfinished.
 
-        One that another process is at is left to it. Raises Unavailable without the store; what goes wrong with a part
-        is in `Decision.waiting`. One that breaks on anything else is logged and not among those returned.
+        One that another process is at is left to it, and one of another engine to whoever stands before that one.
+        Raises Unavailable without the store; what goes wrong with a part is in `Decision.waiting`. One that breaks on
+        anything else is logged and not among those returned.
         """
         left = []
         for record in self._table.unfinished():
             if namespace not in (None, record.namespace) or name not in (None, record.deployment):
+                continue
+            if said := self._world.elsewhere(record):
+                log.debug("decision %d is left alone: %s", record.id, said)
+                left.append(replace(decision_of(record), waiting=said))
                 continue
             try:
                 decision = self._go_on(record)
@@ -176,19 +186,19 @@ class Decisions:
 
     def get(self, decision_id: int, of: tuple[str, str] | None = None) -> Decision:
         """A decision, on the deployment `of` (namespace, name) if that is given. Raises NotFound."""
-        found = decision_of(self._table.get(decision_id))
+        found = self._seen(self._table.get(decision_id))
         if of not in (None, (found.namespace, found.deployment)):
             raise NotFound(f"decision on {'/'.join(of or ())}", str(decision_id))
         return found
 
     def recent(self, namespace: str | None = None, name: str | None = None, limit: int = 20) -> list[Decision]:
         """Newest first."""
-        return [decision_of(record) for record in self._table.recent(namespace, name, limit)]
+        return [self._seen(record) for record in self._table.recent(namespace, name, limit)]
 
     def standing(self, namespace: str, name: str) -> Decision | None:
         """The newest decision on a deployment unless it was taken back: what `undo` would take back."""
         record = self._newest(namespace, name)
-        return decision_of(record) if record is not None else None
+        return self._seen(record) if record is not None else None
 
     def report(self, decision_id: int) -> str:
         """The report on which a decision was taken, as HTML. Raises NotFound."""
@@ -197,6 +207,12 @@ class Decisions:
         if not record.report or not file.is_file():
             raise NotFound("report of decision", str(decision_id))
         return file.read_text(encoding="utf-8")
+
+    def _seen(self, record: DecisionRecord) -> Decision:
+        """The decision as it is read here: an unfinished one of another engine says that it waits for that one."""
+        found = decision_of(record)
+        said = "" if found.finished else self._world.elsewhere(record)
+        return replace(found, waiting=said) if said else found
 
     def _go_on(self, record: DecisionRecord) -> Decision:
         try:
@@ -224,7 +240,8 @@ class Decisions:
     def _check_free(self, namespace: str, name: str) -> None:
         for record in self._table.unfinished():
             if (record.namespace, record.deployment) == (namespace, name):
-                waiting = Progress.from_json(record.steps).waiting or "it goes on by itself"
+                waiting = self._world.elsewhere(record) or Progress.from_json(record.steps).waiting
+                waiting = waiting or "it goes on by itself"
                 raise Conflict(
                     f"The test of {namespace}/{name}",
                     f"decision {record.id} by {record.who} is not finished: {waiting}",
@@ -260,8 +277,14 @@ class Decisions:
 
 
 def open_decisions(
-    settings: Settings, engine: Engine, operations: Operations, store: EvidenceStore, registry: Registry, assess: Assess
+    settings: Settings,
+    engine: Engine,
+    operations: Operations,
+    store: EvidenceStore,
+    registry: Registry,
+    assess: Assess,
+    identity: Identify,
 ) -> Decisions:
     """Decisions as the settings say, with the usual report. Connects to nothing."""
-    world = World(engine, operations, registry, store.tests, store, settings.paths.root / "decisions")
+    world = World(engine, operations, registry, store.tests, store, settings.paths.root / "decisions", identity)
     return Decisions(store.decisions, world, assess, render_report)

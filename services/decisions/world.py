@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from services.deployments.engine import Engine
+from services.deployments.identity import Identify
 from services.domain import Change, DeploymentStatus
-from services.errors import NotFound
+from services.errors import NotFound, Unavailable
 from services.evidence.decision_table import DecisionRecord
 from services.evidence.tests_table import ABTestRecord
 from services.operations import NOTHING, Operations, manifest_text
@@ -45,7 +46,7 @@ class Trail(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Where the steps read and write. `reports` is the folder of the rendered reports."""
+    """Where the steps read and write. `reports` is the folder of the rendered reports; `identity` tells this engine."""
 
     engine: Engine
     operations: Operations
@@ -53,6 +54,23 @@ class World:
     tests: Tests
     trail: Trail
     reports: Path
+    identity: Identify
+
+    def elsewhere(self, record: DecisionRecord) -> str:
+        """Why a decision is not ours to go on with: it was begun on another engine; "" for one of this one's.
+
+        Those from before decisions named their engine are taken to be ours.
+        """
+        begun, words = record.evidence.get("engine", ""), record.evidence.get("engine_words", "another engine")
+        if not begun:
+            return ""
+        try:
+            ours = self.identity()
+        except Unavailable as error:
+            return f"Whether it was begun on this engine cannot be told now: {error.sentence}"
+        if begun == ours.key:
+            return ""
+        return f"It was begun on {words}. This Decant stands before {ours.words} and leaves it alone."
 
     def status(self, namespace: str, name: str) -> DeploymentStatus | None:
         """The deployment as it is; None if it is gone or going."""

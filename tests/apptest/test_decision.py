@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from app import reads
 from services.decisions.model import Kind, State
 from services.decisions.service import open_decisions
+from services.deployments.identity import installation
 from services.domain import ChangeNote, Phase
 from services.tracking.registry import Registry
 from services.verdict.model import Assessment
@@ -29,6 +30,7 @@ def desk(dashboard: Dashboard) -> Dashboard:
             built.store,
             Registry(built.settings.tracking_uri),
             evidence.assess,
+            lambda: installation(built.settings.paths.root),
         ),
         verdicts=evidence,
     )

@@ -14,6 +14,7 @@ from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from services.decisions.model import Decision, Kind
 from services.decisions.service import Decisions
 from services.decisions.world import World
+from services.deployments.identity import installation
 from services.domain import ChangeNote, Deployment, DeploymentStatus, Predictor, Provenance
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
@@ -85,7 +86,9 @@ class Desk:
         database = open_database(f"sqlite:///{folder / 'decant.db'}")
         engine, store, registry = FileEngine(folder / "engine.pickle"), EvidenceStore(database), Registry(tracking_uri)
         operations = Operations(engine, store)
-        world = World(engine, operations, registry, store.tests, store, folder / "decisions")
+        world = World(
+            engine, operations, registry, store.tests, store, folder / "decisions", lambda: installation(folder)
+        )
         evidence = Evidence(store)
         decisions = Decisions(store.decisions, world, evidence.assess, render_report)
         return cls(folder, tracking_uri, database, engine, store, operations, registry, world, decisions, evidence)

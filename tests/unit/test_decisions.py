@@ -14,11 +14,14 @@ from mlflow import MlflowClient
 from services.decisions.fresh import VerdictChanged
 from services.decisions.model import Kind, State
 from services.decisions.service import Decisions
+from services.deployments.identity import installation
 from services.domain import ChangeNote, Phase, Split
 from services.errors import Conflict, InvalidInput, NotFound, Unavailable
-from services.operations import manifest_text
+from services.operations import Operations, manifest_text
 from services.tracking.registry import Registry
+from services.verdict.report import render_report
 from tests.support.decisions import LEAD, NAMESPACE, Desk
+from tests.support.memory_engine import MemoryEngine
 from tests.support.tracking import tracking_at
 from tests.support.waiting import free_port
 
@@ -459,6 +462,50 @@ class TestParts:
         assert (made.state, made.waiting) == (State.DOING, "The engine does not answer.")
         desk.engine.down = ""
         assert desk.decisions.settle(NAMESPACE, name) == []
+        assert desk.decisions.get(made.id).state is State.DONE
+
+    def test_one_that_was_begun_on_another_engine_is_left_alone(
+        self, desk: Desk, runs: Pair, name: str, tmp_path: Path
+    ) -> None:
+        """Two machines with an engine each share a store: the other one cannot see the deployment."""
+        desk.deploy(name, {"a": runs.first, "b": runs.second})
+        desk.engine.phases[NAMESPACE, name, "a"] = (Phase.LOADING, "")
+        made = desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        assert made.state is State.DOING
+        record = desk.store.decisions.get(made.id)
+
+        engine = MemoryEngine()
+        there = replace(
+            desk.world,
+            engine=engine,
+            operations=Operations(engine, desk.store),
+            identity=lambda: installation(tmp_path / "another"),
+        )
+        others = Decisions(desk.store.decisions, there, desk.evidence.assess, render_report)
+        (left,) = others.settle()
+        assert left.id == made.id and "begun on the local engine of installation" in left.waiting
+        assert desk.store.decisions.get(made.id) == record, "nothing was noted, done or taken back"
+        (shown,) = others.recent(NAMESPACE, name)
+        assert shown.waiting == left.waiting
+        with pytest.raises(Conflict, match="leaves it alone"):
+            others.undo(NAMESPACE, name, note=BOB)
+
+        desk.engine.phases.clear()
+        assert desk.decisions.settle() == []
+        assert desk.decisions.get(made.id).state is State.DONE
+        assert others.recent(NAMESPACE, name)[0].waiting == ""
+        with pytest.raises(Conflict, match="begun on the local engine of installation"):
+            others.undo(NAMESPACE, name, note=BOB)
+
+    def test_one_from_before_engines_were_noted_is_gone_on_with(self, desk: Desk, runs: Pair, name: str) -> None:
+        desk.deploy(name, {"a": runs.first, "b": runs.second})
+        desk.engine.phases[NAMESPACE, name, "a"] = (Phase.LOADING, "")
+        made = desk.decide(Kind.PROMOTE, desk.start(name), note=LEAD)
+        old = dict(desk.store.decisions.get(made.id).evidence)
+        del old["engine"], old["engine_words"]
+        assert desk.store.decisions.move(made.id, [State.DOING], evidence=old)
+        desk.engine.phases.clear()
+        assert desk.decisions.settle() == []
         assert desk.decisions.get(made.id).state is State.DONE
 
     def test_one_that_breaks_does_not_stop_the_others(

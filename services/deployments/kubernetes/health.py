@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import httpx
 
+from services.deployments.identity import EngineIdentity
 from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.copies import missing_crd
 from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.seldon import GROUP, PLURAL, VERSION
-from services.errors import Unavailable, without_secrets
+from services.errors import Forbidden, Unavailable, without_secrets
 
 TIMEOUT_S = 1.2
+SYSTEM = "/api/v1/namespaces/kube-system"
+
+
+def identity(cluster: Cluster) -> EngineIdentity:
+    """Which cluster this is: by the id of its system namespace, by its address for an account that may not read that.
+
+    Raises Unavailable if the API server does not answer.
+    """
+    words = f"the cluster at {cluster.address}"
+    try:
+        return EngineIdentity(f"cluster/{cluster.get(SYSTEM)['metadata']['uid']}", words)
+    except (Forbidden, ApiRefused):
+        return EngineIdentity(f"cluster/{cluster.address}", words)
 
 
 def api_server(cluster: Cluster) -> str:
