@@ -16,7 +16,8 @@ from services.errors import without_secrets
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
 from services.health import Check, HealthChecks
-from services.jobs.publications import Publications, source_of
+from services.jobs.preparing import source_of
+from services.jobs.publications import Publications
 from services.jobs.queue import open_queue
 from services.jobs.replays import ReplayJobs
 from services.jobs.training import TrainingJobs

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.domain import check_name
+from services.domain import MAX_START_BUDGET_S, check_name
 from services.errors import InvalidInput, InvalidName
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -150,6 +150,14 @@ class Settings(BaseSettings):
         "",
         description="Name of the Secret with which Seldon opens the model store (`envSecretRefName`). It must be in "
         "the deployment's namespace.",
+    )
+
+    start_budget_s: int = Field(
+        1800,
+        ge=0,
+        le=MAX_START_BUDGET_S,
+        description="How long a new arm in a cluster may take to start, seconds: Seldon's MLflow server builds the "
+        "model's environment first. 0: Seldon's own, about 75.",
     )
 
     dashboard_port: Port = Field(8501, description="Port of the dashboard.")

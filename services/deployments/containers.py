@@ -17,6 +17,9 @@ from services.domain import Predictor, Resources
 
 Object = dict[str, Any]
 
+DEADLINE = "progressDeadlineSeconds"
+USUAL_DEADLINE_S, DEADLINE_MARGIN_S = 600, 60
+"""When Kubernetes calls a rollout failed that does not become ready, and how long after the budget Decant does."""
 PERIOD_S = 5
 FAILURES = 3
 READY_DELAY_S = 20
@@ -38,6 +41,13 @@ def probes(budget_s: int, protocol: str) -> Object:
         "livenessProbe": _probe(live, budget_s),
         "readinessProbe": _probe(ready, min(READY_DELAY_S, budget_s)),
     }
+
+
+def deadline_s(budget_s: int | None) -> int | None:
+    """When the rollout of a predictor counts as failed, in seconds; None leaves it to Kubernetes."""
+    if budget_s is None or budget_s + DEADLINE_MARGIN_S <= USUAL_DEADLINE_S:
+        return None
+    return budget_s + DEADLINE_MARGIN_S
 
 
 def container_of(predictor: Predictor, protocol: str) -> Object:

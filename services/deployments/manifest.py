@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from services.deployments.containers import budget_and_resources, container_of
+from services.deployments.containers import DEADLINE, budget_and_resources, container_of, deadline_s
 from services.domain import PROTOCOLS, Deployment, Parameter, Predictor, Provenance
 from services.errors import InvalidDeployment, InvalidInput
 
@@ -63,6 +63,8 @@ def _predictor_to_manifest(predictor: Predictor, protocol: str) -> dict[str, Any
         "traffic": predictor.traffic,
         "graph": graph,
     }
+    if (deadline := deadline_s(predictor.start_budget_s)) is not None:
+        body[DEADLINE] = deadline
     if container := container_of(predictor, protocol):
         body["componentSpecs"] = [{"spec": {"containers": [container]}}]
     provenance = {

@@ -11,7 +11,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,42 +19,25 @@ from typing import Any
 from services.deployments.engine import Engine
 from services.deployments.manifest import from_yaml, to_manifest, to_yaml
 from services.domain import ChangeNote, Deployment, DeploymentStatus
-from services.errors import Conflict, DecantError, InvalidInput, NotFound
+from services.errors import Conflict, DecantError, NotFound
 from services.evidence.publication_table import PublicationRecord
 from services.evidence.store import EvidenceStore
+from services.jobs.preparing import UNNAMED, Prepared, Preparing, logged_model
 from services.jobs.publication_values import ModelProgress, Publication, progress_to_json, publication_of
 from services.jobs.publishing_report import Reporter
 from services.jobs.queue import JobQueue, enqueue_publication
 from services.jobs.states import JobState
 from services.operations import Operations, manifest_text
-from services.publishing.places import EXAMPLES, StorePlace, model_id_in, seldon_reads
 from services.publishing.publisher import Original, Published, Stopped, publish
 from services.publishing.store import ModelStore, StoreOptions
 from services.settings import Settings
 from services.tracking.models import ModelCatalogue, ModelRef
 
-__all__ = ["Prepared", "Publication", "Publications", "source_of"]
+__all__ = ["Prepared", "Publication", "Publications"]
 
 log = logging.getLogger(__name__)
 
-UNNAMED = "sha256-of-its-files"
-"""Stands in a preview for the name of a model that has none before its files are seen."""
-
 _LIVE = (JobState.QUEUED, JobState.RUNNING)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A deployment as the engine will get it.
-
-    Attributes:
-        waiting: the predictors whose models have to be published first.
-        in_place: addresses that Seldon reads already, each with the name that MLflow has for the model.
-    """
-
-    deployment: Deployment
-    waiting: tuple[str, ...] = ()
-    in_place: tuple[tuple[str, str], ...] = ()
 
 
 class Publications:
@@ -71,31 +54,14 @@ class Publications:
     ) -> None:
         self._store, self._queue, self._engine, self._operations = store, queue, engine, operations
         self._models, self._settings = models, settings
+        self._preparing = Preparing(engine, models, settings)
         self._lock = threading.Lock()
         self._active: set[int] = set()
         self._halt = threading.Event()
 
     def prepare(self, deployment: Deployment) -> Prepared:
-        """What would be applied, and for what it would have to wait. Changes nothing.
-
-        Raises what the model catalogue raises, and InvalidInput where no store is set for a model that needs one.
-        """
-        if self._settings.runs_locally:
-            return Prepared(deployment)
-        predictors, waiting, in_place = [], [], []
-        for predictor in deployment.predictors:
-            wanted = replace(predictor, env_secret=predictor.env_secret or self._settings.model_secret)
-            if not seldon_reads(predictor.model_uri) and predictor.model_uri:
-                ref = self._models.resolve(predictor.model_uri)
-                if seldon_reads(ref.location):
-                    wanted = replace(wanted, model_uri=ref.location)
-                    in_place.append((ref.location, ref.uri))
-                else:
-                    place = self._place(ref.uri)
-                    wanted = replace(wanted, model_uri=place.uri(_logged_model(ref) or UNNAMED))
-                    waiting.append(predictor.name)
-            predictors.append(wanted)
-        return Prepared(replace(deployment, predictors=tuple(predictors)), tuple(waiting), tuple(in_place))
+        """See `services.jobs.preparing`."""
+        return self._preparing.prepare(deployment)
 
     def apply(
         self, deployment: Deployment, *, note: ChangeNote, expected_version: str | None = None
@@ -105,6 +71,7 @@ class Publications:
         Raises what `prepare` and `Operations.apply` raise.
         """
         prepared = self.prepare(deployment.validated())
+        deployment = self._preparing.completed(deployment)  # now: what is live may be another when the worker is at it
         if not prepared.waiting:
             self._note(prepared, note.who)
             return self._operations.apply(prepared.deployment, note=note, expected_version=expected_version)
@@ -216,7 +183,7 @@ class Publications:
 
     def _publish_one(self, ref: ModelRef, folder: Path, who: str, report: Any) -> Published:
         shutil.rmtree(folder, ignore_errors=True)
-        original = Original(ref.uri, _logged_model(ref), lambda into, seen: self._models.fetch(ref.uri, into, seen))
+        original = Original(ref.uri, logged_model(ref), lambda into, seen: self._models.fetch(ref.uri, into, seen))
         made = publish(original, self._model_store(ref.uri), folder, who, report)
         self._store.publications.note_address(made.uri, ref.uri, who, made.digest, made.bytes)
         log.info("%s is at %s (%d files, %d bytes)", ref.uri, made.uri, made.files, made.bytes)
@@ -241,18 +208,10 @@ class Publications:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _place(self, model: str) -> StorePlace:
-        if not self._settings.model_store:
-            raise InvalidInput(
-                f"The cluster cannot read {model}, and there is no place to copy it to.",
-                f"Set DECANT_MODEL_STORE to {EXAMPLES}; see docs/models.md.",
-            )
-        return StorePlace.parse(self._settings.model_store)
-
     def _model_store(self, model: str) -> ModelStore:
         settings = self._settings
         options = StoreOptions(settings.model_store_endpoint, settings.model_store_ca, settings.model_store_path)
-        return ModelStore(self._place(model), options)
+        return ModelStore(self._preparing.place(model), options)
 
     def _version(self, deployment: Deployment) -> str:
         try:
@@ -266,22 +225,6 @@ class Publications:
 
     def _move(self, number: int, origins: Sequence[JobState], **values: Any) -> bool:
         return self._store.publications.move(number, [state.value for state in origins], **values)
-
-
-def source_of(store: EvidenceStore, uri: str) -> str | None:
-    """What MLflow calls the model at an address that Seldon reads, as far as Decant knows."""
-    if not seldon_reads(uri):
-        return None
-    if known := store.publications.source_of(uri):
-        return known
-    model_id = model_id_in(uri)
-    return f"models:/{model_id}" if model_id else None
-
-
-def _logged_model(ref: ModelRef) -> str | None:
-    """Its id, where the reference names a logged model: only those never change."""
-    model_id = ref.provenance.model_id
-    return model_id if model_id and ref.uri == f"models:/{model_id}" else None
 
 
 def _known(uri: str) -> str:

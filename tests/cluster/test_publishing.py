@@ -82,6 +82,8 @@ def test_two_runs_become_a_deployment_that_seldon_can_read(
     for arm, model in ((a, first), (b, second)):
         assert arm["graph"]["modelUri"] == f"s3://{BUCKET}/{prefix}/{model.provenance.model_id}"
         assert arm["graph"]["envSecretRefName"] == "decant-models"
+        (container,) = arm["componentSpecs"][0]["spec"]["containers"]
+        assert container["livenessProbe"]["initialDelaySeconds"] == 1800, "an environment has to be built first"
         assert arm["graph"]["parameters"] == [{"name": "xtype", "value": "DataFrame", "type": "STRING"}]
         assert arm["annotations"]["decant.dev/run-id"] == model.provenance.run_id
     assert (a["graph"]["name"], b["graph"]["name"]) == ("a-model", "b-model")
@@ -104,19 +106,21 @@ def test_another_model_and_a_longer_start_leave_what_others_wrote_and_can_be_und
     before = services.engine.get(namespace, "wine")
 
     (arm,) = compose(namespace, "wine", before.deployment, ArmDraft("a", 1, second), None, None, None).predictors
-    slower = replace(arm, start_budget_s=1800, resources=Resources(memory_limit="2Gi"))
+    slower = replace(arm, start_budget_s=3600, resources=Resources(memory_limit="2Gi"))
     changed = replace(before.deployment, predictors=(slower,))
     published(services, services.publications.apply(changed, note=ADA, expected_version=before.version))
     (live,) = arms(cluster, namespace)
     (container,) = live["componentSpecs"][0]["spec"]["containers"]
     assert container["name"] == "a-model"
-    assert container["livenessProbe"]["initialDelaySeconds"] == 1800
+    assert container["livenessProbe"]["initialDelaySeconds"] == 3600
     assert container["resources"] == {"limits": {"memory": "2Gi"}}
     assert live["graph"]["modelUri"].endswith(str(second.provenance.model_id))
     read = services.engine.get(namespace, "wine").deployment.predictors[0]
-    assert (read.start_budget_s, read.resources.memory_limit, read.env_secret) == (1800, "2Gi", "decant-models")
+    assert (read.start_budget_s, read.resources.memory_limit, read.env_secret) == (3600, "2Gi", "decant-models")
 
     services.operations.undo(namespace, "wine", note=ADA)
     (live,) = arms(cluster, namespace)
-    assert "componentSpecs" not in live
+    (container,) = live["componentSpecs"][0]["spec"]["containers"]
+    assert container["livenessProbe"]["initialDelaySeconds"] == 1800
+    assert "resources" not in container
     assert live["graph"]["modelUri"] == f"s3://{BUCKET}/{prefix}/{first.provenance.model_id}"

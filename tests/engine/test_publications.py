@@ -261,7 +261,15 @@ def test_what_seldon_reads_is_applied_at_once(desk: Desk) -> None:
     done = desk.publications.apply(wine("gs://seldon-models/a", "pvc://claim/b"), note=ADA)
     assert isinstance(done, DeploymentStatus)
     assert [p.model_uri for p in done.deployment.predictors] == ["gs://seldon-models/a", "pvc://claim/b"]
+    assert [p.env_secret for p in done.deployment.predictors] == ["", ""], "the store's Secret opens the store alone"
     assert desk.publications.recent() == []
+
+
+def test_new_arms_get_time_to_build_their_environment_and_others_keep_what_they_have(desk: Desk) -> None:
+    desk.operations.apply(wine("gs://seldon-models/a"), note=ADA)  # by hand: no budget
+    done = desk.publications.apply(wine("gs://seldon-models/other", "gs://seldon-models/b"), note=ADA)
+    assert isinstance(done, DeploymentStatus)
+    assert [p.start_budget_s for p in done.deployment.predictors] == [None, 1800]
 
 
 def test_without_a_store_it_is_said_what_to_set(tmp_path: Path, library: Library) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
-from services.jobs.publications import Publications, source_of
+from services.jobs.preparing import source_of
+from services.jobs.publications import Publications
 from services.jobs.queue import JobKind, open_queue
 from services.jobs.worker import work
 from services.operations import Operations

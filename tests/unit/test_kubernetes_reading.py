@@ -305,7 +305,16 @@ def test_what_is_taken_back_leaves_only_what_others_wrote() -> None:
 def test_component_specs_that_decant_alone_made_go_with_the_budget() -> None:
     live = applied_body(with_first(WINE, start_budget_s=600), {}, stored())
     assert pod_of(live)["containers"][0]["name"] == "a-model"
-    assert "componentSpecs" not in applied_body(WINE, {}, live)["spec"]["predictors"][0]
+    assert live["spec"]["predictors"][0]["progressDeadlineSeconds"] == 660
+    back = applied_body(WINE, {}, live)["spec"]["predictors"][0]
+    assert "componentSpecs" not in back
+    assert "progressDeadlineSeconds" not in back
+
+
+def test_a_deadline_that_somebody_else_chose_stays() -> None:
+    live = stored()
+    live["spec"]["predictors"][0]["progressDeadlineSeconds"] = 30
+    assert applied_body(deployment_of(live)[0], {}, live)["spec"]["predictors"][0]["progressDeadlineSeconds"] == 30
 
 
 def test_a_container_follows_a_node_that_is_named_anew() -> None:

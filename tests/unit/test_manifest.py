@@ -217,6 +217,16 @@ def test_a_start_budget_keeps_the_liveness_probe_away_until_it_is_over() -> None
     assert container["readinessProbe"]["initialDelaySeconds"] < 60, "ready as soon as it is, not after the budget"
 
 
+@pytest.mark.parametrize(("budget_s", "deadline_s"), [(None, None), (540, None), (900, 960)])
+def test_a_rollout_counts_as_failed_after_its_budget_and_not_before(
+    budget_s: int | None, deadline_s: int | None
+) -> None:
+    (arm,) = to_manifest(Deployment("n", "d", (Predictor("a", "s3://m", start_budget_s=budget_s),)))["spec"][
+        "predictors"
+    ]
+    assert arm.get("progressDeadlineSeconds") == deadline_s
+
+
 def test_what_kubernetes_adds_to_a_probe_does_not_make_it_another_one() -> None:
     manifest = to_manifest(Deployment("n", "d", (Predictor("a", "s3://m", start_budget_s=900),)))
     (spec,) = manifest["spec"]["predictors"][0]["componentSpecs"]

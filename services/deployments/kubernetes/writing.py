@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from services.deployments.containers import laid_over
+from services.deployments.containers import DEADLINE, budget_and_resources, deadline_s, laid_over
 from services.deployments.manifest import STAMPS, to_manifest
 from services.domain import Deployment, Predictor
 
@@ -46,6 +46,9 @@ def _over(live: Mapping[str, Any] | None, predictor: Predictor, written: Object,
             graph.pop(field, None)
     merged["graph"] = graph
     live_node = str((live.get("graph") or {}).get("name", ""))
+    ours = deadline_s(budget_and_resources(live, live_node)[0])
+    if DEADLINE not in written and ours is not None and live.get(DEADLINE) == ours:
+        merged.pop(DEADLINE)
     if specs := laid_over(live.get("componentSpecs"), live_node, predictor, protocol):
         merged["componentSpecs"] = specs
     else:

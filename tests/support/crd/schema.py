@@ -59,6 +59,7 @@ _PREDICTOR = _exactly(
     replicas={"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
     traffic={"type": "integer", "minimum": 0, "maximum": 100},
     shadow={"type": "boolean"},
+    progressDeadlineSeconds={"type": "integer", "minimum": 1},
     annotations=_STRINGS,
     componentSpecs={"type": "array", "items": _COMPONENT},
 )
