@@ -26,7 +26,7 @@ from services.deployments.engine import Engine
 from services.deployments.manifest import STAMPS, from_manifest, from_yaml, to_manifest
 from services.deployments.manifest import to_yaml as manifest_yaml
 from services.domain import Change, ChangeNote, Deployment, DeploymentStatus, Split
-from services.errors import Conflict, DecantError, InvalidInput, NotFound, Unavailable
+from services.errors import Conflict, DecantError, InvalidDeployment, InvalidInput, NotFound, Unavailable
 from services.evidence.store import EvidenceStore
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,10 @@ class Operations:
         def attempt(status: DeploymentStatus | None, version: str) -> DeploymentStatus:
             if status is None:
                 raise NotFound("deployment", f"{namespace}/{name}")
-            wanted = status.deployment.with_split(split).validated().split
+            # The split alone has to be sound: the rest may be somebody else's, and hold what Decant would not write.
+            wanted = status.deployment.with_split(split).split
+            if problems := wanted.problems():
+                raise InvalidDeployment(name, problems)
             return self._do(
                 _draft(namespace, name, what, split_text(status.requested), split_text(wanted), note),
                 lambda: self._engine.set_traffic(namespace, name, wanted, note=note, expected_version=version),

@@ -22,7 +22,9 @@ from services.operations import UNDO_DECISION, manifest_text
 
 def restore(world: World, record: DecisionRecord, plan: Plan, progress: Progress) -> str:
     """The deployment as it was. Raises Conflict if somebody else has changed it since."""
-    note = ChangeNote(progress.undo_who, f"{progress.undo_why} [undo of decision {record.id}: {plan.kind}]".strip())
+    words = f"{progress.undo_why} [undo of decision {record.id}: {plan.kind}]".strip()
+    over = progress.undo_over or (progress.refused and bool(plan.managed_by))
+    note = ChangeNote(progress.undo_who, words, take_over=over)
     if not plan.first:
         if "deployment" in progress.begun and not world.entries(record, UNDO_DECISION):
             text = plan.before

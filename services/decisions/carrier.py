@@ -113,5 +113,6 @@ class Carrier:
     def _turn_forth(self, record: DecisionRecord, progress: Progress) -> None:
         """Taking back was refused before it changed anything: the decision stands as it did."""
         progress.undo_who = progress.undo_why = progress.waiting = ""
+        progress.undo_over = False
         progress.begun = [key for key in progress.begun if key not in backward.STEPS]
         self.save(record, progress, State(progress.resume))

@@ -30,7 +30,8 @@ UNWRITABLE = (NotFound, Rejected, InvalidInput)
 
 def begin(world: World, record: DecisionRecord, plan: Plan, _: Progress) -> str:
     """All traffic to the winner, at once; for a test that ends without one, just the entry in the history."""
-    note = ChangeNote(record.who, tags.reason(record, plan))
+    # That a plan with a manager was recorded at all is its author's word for taking over.
+    note = ChangeNote(record.who, tags.reason(record, plan), take_over=bool(plan.managed_by))
     if not plan.first:
         if not world.entries(record, plan.kind):
             text = plan.before
@@ -122,7 +123,8 @@ def finish(world: World, record: DecisionRecord, plan: Plan, progress: Progress)
     if arm.phase is not Phase.READY or arm.updating or arm.ready < arm.desired:
         why = f": {arm.reason}" if arm.reason else ""
         return f"{plan.arm} to load the winner's model, which {plan.winner} serves meanwhile{why}"
-    note = ChangeNote(record.who, f"{plan.arm} serves the winner; {plan.winner} ends (decision {record.id})")
+    words = f"{plan.arm} serves the winner; {plan.winner} ends (decision {record.id})"
+    note = ChangeNote(record.who, words, take_over=bool(plan.managed_by))
     try:
         world.operations.apply(last, note=note, expected_version=status.version, what=plan.kind)
     except Conflict:

@@ -29,6 +29,7 @@ class Plan:
         gaps: what could not be written to MLflow, as far as it was known beforehand.
         evidence: the assessment as data.
         engine, engine_words: which engine it is carried out on; empty in decisions older than this note.
+        managed_by: the other tool that the deployment is taken over from; empty where it is Decant's own.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class Plan:
     evidence: Mapping[str, Any]
     engine: str = ""
     engine_words: str = ""
+    managed_by: str = ""
 
     @property
     def runs(self) -> dict[str, str]:
@@ -69,7 +71,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        known = {f.name: stored[f.name] for f in fields(cls) if f.name in stored or not f.name.startswith("engine")}
+        known = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
         models = {
             arm: Lineage(**{**model, "versions": tuple((name, version) for name, version in model["versions"])})
             for arm, model in stored["models"].items()
@@ -87,6 +89,7 @@ class Progress:
         gaps: what turned out not to be possible on the way.
         waiting: what the next step waits for.
         undo_who, undo_why: who asked to take it back; `refused` if it was not a person but a part that refused a step.
+        undo_over: whether they said that they take the deployment over from another tool for that.
         resume: the state to return to when taking back turns out to be impossible.
     """
 
@@ -97,6 +100,7 @@ class Progress:
     waiting: str = ""
     undo_who: str = ""
     undo_why: str = ""
+    undo_over: bool = False
     refused: bool = False
     resume: str = ""
 

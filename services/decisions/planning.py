@@ -8,7 +8,7 @@ from services.decisions.plan import Plan
 from services.decisions.target import target
 from services.decisions.world import World
 from services.domain import Deployment, Phase, PredictorStatus
-from services.errors import Conflict, NotFound, Unavailable
+from services.errors import Conflict, InvalidInput, NotFound, Unavailable
 from services.operations import manifest_text
 from services.tracking.registry import CHAMPION, Lineage
 from services.verdict.model import Assessment
@@ -21,7 +21,7 @@ def make_plan(world: World, assessment: Assessment, kind: Kind) -> Plan:
     Raises:
         NotFound: if the deployment or an arm is gone.
         Conflict: if an arm serves another model than the test is about.
-        InvalidInput: if the champion is a shadow.
+        InvalidInput: if the champion is a shadow, or the deployment holds what Decant does not write.
         Unavailable: if the engine or MLflow does not answer, or the winner is not ready for all the traffic; MLflow is
             asked only about models that come from it.
     """
@@ -30,7 +30,12 @@ def make_plan(world: World, assessment: Assessment, kind: Kind) -> Plan:
     if status is None:
         raise NotFound("deployment", f"{test.namespace}/{test.deployment}")
     a, b = test.rule.champion, test.rule.challenger
-    wanted = target(status.deployment, kind, a, b)
+    wanted = target(status.deployment, kind, a, b, unseen=world.engine.loads_unseen)
+    if wanted.first and status.unwritable:
+        raise InvalidInput(
+            f"Deployment “{test.deployment}” cannot be decided on here. {status.unwritable}",
+            "Move its traffic to the winner, change the rest where it was made, and end the test.",
+        )
     _check_models(status.deployment, test)
     winner, loser = {Kind.PROMOTE: (b, a), Kind.KEEP: (a, b), Kind.END: ("", "")}[kind]
     if winner:
@@ -65,6 +70,7 @@ def make_plan(world: World, assessment: Assessment, kind: Kind) -> Plan:
         evidence=evidence(assessment),
         engine=engine.key,
         engine_words=engine.words,
+        managed_by=status.managed_by if wanted.first else "",
     )
 
 
@@ -102,6 +108,8 @@ def gaps(models: dict[str, Lineage], winner: str, name: str, former: str | None)
 def consequences(plan: Plan) -> tuple[str, ...]:
     """What the decision will change, one sentence each, for people to read before they decide."""
     said = [_of_deployment(plan)]
+    if plan.managed_by:
+        said.append(f"Decant takes the deployment over from {plan.managed_by}.")
     if plan.winner and plan.name and plan.models[plan.winner].source:
         version = plan.models[plan.winner].version_of(plan.name)
         now = f"v{version}" if version else "a new version"

@@ -31,7 +31,7 @@ from services.decisions.world import World, changed_by, text_of
 from services.deployments.engine import Engine
 from services.deployments.identity import Identify
 from services.domain import ChangeNote
-from services.errors import Conflict, DecantError, InvalidInput, NotFound, Unavailable
+from services.errors import Conflict, DecantError, Foreign, InvalidInput, NotFound, Unavailable
 from services.evidence.decision_table import DecisionRecord, DecisionTable
 from services.evidence.store import EvidenceStore
 from services.operations import Operations
@@ -91,6 +91,7 @@ class Decisions:
             VerdictChanged: if the call, or which checks are red, is not what was seen.
             Conflict: if an arm serves another model than the test is about, or somebody changes the deployment or
                 decides at the same moment.
+            Foreign: if another tool manages the deployment and the note does not say that it is taken over.
             Unavailable: if a part does not answer, before anything has changed.
             Rejected: if a part refused a step; everything has been taken back.
         """
@@ -111,6 +112,8 @@ class Decisions:
                     "Repair what is wrong, or override it on purpose; the override is recorded.",
                 )
             plan = make_plan(self._world, found, kind)
+            if plan.managed_by and not note.take_over:
+                raise Foreign(f"Deployment “{name}”", [plan.managed_by])
             record = self._table.add(
                 now.id,
                 namespace,
@@ -155,6 +158,7 @@ class Decisions:
                 progress = Progress.from_json(record.steps)
                 self._check_unchanged(record, progress)
                 progress.undo_who, progress.undo_why, progress.resume = note.who, note.why, record.state
+                progress.undo_over = note.take_over
                 record = self._carrier.save(record, progress, State.UNDOING)
             return decision_of(self._carrier.carry(record, tell))
 

@@ -7,7 +7,8 @@ gave a name of its own keeps it.
 Giving a model the champion's name means loading it there. Done in one go, the champion's old model would answer
 everything until then, also when B had all the traffic already. So it takes two steps: at once all traffic goes to the
 winner where it runs, while the champion's arm loads it without traffic; when that is ready it takes over and the other
-arm ends. No request ever goes back to the loser.
+arm ends. No request ever goes back to the loser. Where an arm at 0 % is not certain to be left alone (`unseen` is
+False, see Engine.loads_unseen) the winner stays where it runs, alone, and keeps its name.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ class Target:
     arm: str
 
 
-def target(deployment: Deployment, kind: Kind, champion: str, challenger: str) -> Target:
-    """Raises NotFound if an arm is gone, InvalidInput if the champion is a shadow."""
+def target(deployment: Deployment, kind: Kind, champion: str, challenger: str, *, unseen: bool = True) -> Target:
+    """`unseen`: an arm at 0 % may load a model with no request meeting it. Raises NotFound if an arm is gone,
+    InvalidInput if the champion is a shadow."""
     a, b = deployment.predictor(champion), deployment.predictor(challenger)
     if a.shadow:
         raise InvalidInput(f"{champion} is a shadow, and a shadow cannot be the champion.", "Give it a share first.")
@@ -45,7 +47,7 @@ def target(deployment: Deployment, kind: Kind, champion: str, challenger: str) -
     if kind is Kind.KEEP:
         return Target(_with(deployment, {champion: replace(a, traffic=share), challenger: None}), None, champion)
     strong = replace(b, traffic=share, shadow=False, replicas=max(a.replicas, b.replicas))
-    if (champion, challenger) not in ROLES:
+    if (champion, challenger) not in ROLES or not unseen:
         return Target(_with(deployment, {champion: None, challenger: strong}), None, challenger)
     crowned = replace(strong, name=champion, node=a.node)
     first = _with(deployment, {champion: replace(crowned, traffic=0), challenger: strong})

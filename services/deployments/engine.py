@@ -19,6 +19,11 @@ class Engine(Protocol):
         """Passes requests to endpoints that have no address here (`Endpoint.through`); None where all have one."""
         ...
 
+    @property
+    def loads_unseen(self) -> bool:
+        """Whether an arm at 0 % can load another model with the certainty that no request meets it meanwhile."""
+        ...
+
     def get(self, namespace: str, name: str) -> DeploymentStatus:
         """Raises NotFound."""
         ...
@@ -50,7 +55,8 @@ class Engine(Protocol):
         arm without traffic is not ready to take its share, once it is kept for then (`message` says so).
 
         Raises NotFound, InvalidDeployment, Conflict, and Unavailable if the gateway does not confirm in time
-        (the request stays: it comes into force when the gateway is back).
+        (the request stays: it comes into force when the gateway is back). Raises InvalidInput, with the split as it
+        was, if an arm is to get nothing and the gateway does not honour that or nobody could see whether it does.
         """
         ...
 
@@ -78,7 +84,11 @@ class Engine(Protocol):
         ...
 
     def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:
-        """The manifest that `apply` would write, as YAML. Raises like `apply`."""
+        """The manifest that `apply` would write, as YAML. Raises like `apply`, but for Foreign: it changes nothing."""
+        ...
+
+    def manifest(self, namespace: str, name: str) -> str:
+        """The manifest as it is live, in the form of `preview`. Raises NotFound."""
         ...
 
     # Last, because from here on the name `list` means this method.

@@ -58,6 +58,10 @@ class LocalEngine:
         self._records = StatusBook(settings.paths)
         self._gateway = EnvoyAdmin(admin_socket(settings))
 
+    @property
+    def loads_unseen(self) -> bool:
+        return True
+
     def get(self, namespace: str, name: str) -> DeploymentStatus:
         desired = self._find(namespace, name)
         return self._status(desired, self._splits())
@@ -131,6 +135,9 @@ class LocalEngine:
 
     def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:
         return render(self._desired.put(deployment, note, None, dry_run=True))
+
+    def manifest(self, namespace: str, name: str) -> str:
+        return render(self._find(namespace, name))
 
     # Last, because from here on the name `list` means this method.
     def list(self, namespace: str | None = None) -> list[DeploymentStatus]:

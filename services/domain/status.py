@@ -45,6 +45,7 @@ class DeploymentStatus:
     deleting: bool = False
     message: str = ""
     managed_by: str = ""  # another tool that owns it (kubectl, a Git operator); changing it needs a word that one knows
+    unwritable: str = ""  # what it holds that Decant does not write: its traffic can be moved, the rest only be shown
 
     @property
     def requested(self) -> Split:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from services.deployments.kubernetes.status import version_of
 from services.deployments.manifest import PREFIX, to_manifest
 from services.domain import ChangeNote, Deployment, Predictor, Split
 from services.errors import Conflict, DecantError, Forbidden, Foreign, InvalidDeployment, InvalidInput
+from services.evidence.database import open_database
+from services.evidence.store import EvidenceStore
+from services.operations import Operations
 from tests.support.api_server import TestCluster
 from tests.support.operator import StatusOperator
 from tests.support.waiting import wait_until
@@ -174,13 +178,23 @@ def test_another_manager_that_takes_a_field_back_is_named(
         engine.apply(deployment, note=ADA, expected_version=read)
 
 
-def test_a_deployment_of_another_kind_of_graph_is_listed_with_the_reason_it_cannot_be_replaced(
-    engine: KubernetesEngine, cluster: TestCluster, namespace: str
+def test_a_deployment_of_another_kind_of_graph_is_shown_and_its_traffic_moved_and_nothing_else(
+    engine: KubernetesEngine, cluster: TestCluster, namespace: str, tmp_path: Path
 ) -> None:
     apply_as(cluster, "kubectl", wine(namespace), graph={"name": "m", "implementation": "SKLEARN_SERVER"})
     found = wait_until(lambda: next(iter(engine.list(namespace)), None), what="the deployment to be listed")
-    assert "SKLEARN_SERVER" in found.message
+    assert "SKLEARN_SERVER" in found.unwritable
     assert found.requested == Split.of({"a": 80, "b": 20})
+    assert "SKLEARN_SERVER" in engine.manifest(namespace, "wine")
+    taking = replace(ADA, take_over=True)
+    with pytest.raises(InvalidInput, match="neither replaced nor deleted"):
+        engine.apply(wine(namespace), note=taking)
+    with pytest.raises(InvalidInput, match="neither replaced nor deleted"):
+        engine.delete(namespace, "wine", note=taking)
+    operations = Operations(engine, EvidenceStore(open_database(f"sqlite:///{tmp_path}/decant.db")))
+    half = Split.of({"a": 50, "b": 50})
+    assert operations.set_traffic(namespace, "wine", half, note=taking).in_force == half
+    assert raw(cluster, namespace)["spec"]["predictors"][0]["graph"]["implementation"] == "SKLEARN_SERVER"
 
 
 def test_a_dry_run_is_the_servers_own_answer(engine: KubernetesEngine, cluster: TestCluster, namespace: str) -> None:
@@ -249,3 +263,32 @@ def test_with_impersonation_the_cluster_decides_by_the_person(
     with pytest.raises(Forbidden, match="eve"):
         engine.delete(namespace, "wine", note=ChangeNote("eve"))
     engine.close()
+
+
+def test_every_change_of_an_operation_leaves_an_event_and_who_did_it(
+    engine: KubernetesEngine, cluster: TestCluster, namespace: str, tmp_path: Path
+) -> None:
+    operations = Operations(engine, EvidenceStore(open_database(f"sqlite:///{tmp_path}/decant.db")))
+    operations.apply(wine(namespace), note=ADA)
+    settle(engine, wine(namespace))
+    operations.set_traffic(namespace, "wine", Split.of({"a": 40, "b": 60}), note=ChangeNote("grace", "half way"))
+    operations.undo(namespace, "wine", note=ChangeNote("eve", "too early"))
+    assert raw(cluster, namespace)["metadata"]["annotations"][f"{PREFIX}changed-by"] == "eve"
+    operations.delete(namespace, "wine", note=ChangeNote("ada", "the test is over"))
+    operations.undo(namespace, "wine", note=ChangeNote("ada", "not yet"))
+    assert raw(cluster, namespace)["metadata"]["annotations"][f"{PREFIX}change-reason"] == "not yet"
+    found = [e for e in cluster.admin.get(core(namespace, "events"))["items"] if e["source"] == {"component": MANAGER}]
+    told = [(e["reason"], e["message"]) for e in sorted(found, key=lambda e: e["eventTime"])]
+    assert [reason for reason, _ in told] == ["Applied", "TrafficMoved", "TrafficMoved", "Deleted", "Applied"]
+    whys = ("b looks better", "half way", "too early", "the test is over", "not yet")
+    assert all(why in message for why, (_, message) in zip(whys, told, strict=True)), told
+
+
+def test_what_other_managers_own_is_previewed_without_being_taken(
+    engine: KubernetesEngine, cluster: TestCluster, namespace: str
+) -> None:
+    apply_as(cluster, "argocd-controller", wine(namespace))
+    wait_until(lambda: engine.list(namespace), what="the deployment to be listed")
+    assert "traffic: 99" in engine.preview(wine(namespace, a=1, b=99), note=ADA)
+    assert engine.get(namespace, "wine").managed_by == "argocd-controller"
+    assert "traffic: 80" in engine.manifest(namespace, "wine")

@@ -21,11 +21,15 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from services.deployments.kubernetes import routes
 from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.options import ClusterOptions
+from services.deployments.kubernetes.routes import Ingress
+from services.deployments.kubernetes.seldon import collection
 from services.errors import DecantError
 from tests.support.crd.definition import seldon_crd
+from tests.support.crd.ingresses import ingress_crds
 from tests.support.waiting import wait_until
 
 DEFAULT_ASSETS = "/usr/local/kubebuilder/bin"
@@ -63,12 +67,14 @@ class TestCluster:
         self.admin.send("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         return name
 
-    def options(self, *namespaces: str, user: str = "", impersonate: bool = False) -> ClusterOptions:
+    def options(
+        self, *namespaces: str, user: str = "", impersonate: bool = False, ingress: Ingress = "istio"
+    ) -> ClusterOptions:
         """How an engine reaches this cluster: as the administrator, or as a user without rights of its own."""
         return ClusterOptions(
             kubeconfig=str(self.users[user] if user else self.kubeconfig),
             namespaces=namespaces,
-            ingress="none",
+            ingress=ingress,
             ingress_url="http://ingress.test",
             impersonate=impersonate,
         )
@@ -90,13 +96,13 @@ def running(folder: Path) -> Iterator[TestCluster]:
     """The cluster of DECANT_TEST_KUBECONFIG, or an API server of our own in `folder`; with the CRD installed."""
     if given := os.environ.get("DECANT_TEST_KUBECONFIG"):
         cluster = TestCluster(Path(given))
-        _install_crd(cluster)
+        _install_crds(cluster)
         yield cluster
         return
     cluster = _start(folder)
     try:
         _wait_ready(cluster)
-        _install_crd(cluster)
+        _install_crds(cluster)
         yield cluster
     finally:
         for process in reversed(cluster.processes):
@@ -199,22 +205,24 @@ def _wait_ready(cluster: TestCluster) -> None:
     wait_until(ready, timeout_s=START_TIMEOUT_S, what="the API server to answer")
 
 
-def _install_crd(cluster: TestCluster) -> None:
+def _install_crds(cluster: TestCluster) -> None:
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    try:
-        cluster.admin.send("POST", path, seldon_crd())
-    except ApiRefused as refused:
-        if refused.reason != "AlreadyExists":
-            raise
+    for definition in (seldon_crd(), *ingress_crds()):
+        try:
+            cluster.admin.send("POST", path, definition)
+        except ApiRefused as refused:
+            if refused.reason != "AlreadyExists":
+                raise
 
     def served() -> bool:
         try:
-            cluster.admin.get("/apis/machinelearning.seldon.io/v1/seldondeployments")
+            for kind in (collection(), routes.path(routes.VIRTUAL_SERVICES, None), routes.path(routes.MAPPINGS, None)):
+                cluster.admin.get(kind)
         except ApiRefused:
             return False
         return True
 
-    wait_until(served, timeout_s=30, what="the API server to serve SeldonDeployments")
+    wait_until(served, timeout_s=30, what="the API server to serve SeldonDeployments and routes")
 
 
 def _free_ports(count: int) -> list[int]:

@@ -51,6 +51,10 @@ class MemoryEngine:
         self._versions = 0
         self._lock = threading.RLock()
 
+    @property
+    def loads_unseen(self) -> bool:
+        return True
+
     def get(self, namespace: str, name: str) -> DeploymentStatus:
         with self._lock:
             return self._status(self._entry(namespace, name))
@@ -116,6 +120,9 @@ class MemoryEngine:
         self._reach()
         stamps = {CHANGED_BY: note.who, CHANGED_AT: datetime.now(UTC).isoformat(), CHANGE_REASON: note.why}
         return to_yaml(to_manifest(deployment.validated(), stamps))
+
+    def manifest(self, namespace: str, name: str) -> str:
+        return to_yaml(to_manifest(self._entry(namespace, name).deployment))
 
     # Last, because from here on the name `list` means this method.
     def list(self, namespace: str | None = None) -> list[DeploymentStatus]:

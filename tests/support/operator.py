@@ -1,6 +1,7 @@
-"""A stand-in for Seldon's operator that only writes status: every SeldonDeployment is Available at once.
+"""A stand-in for Seldon's operator that only writes routes and status: every SeldonDeployment is Available at once.
 
-It runs no model and makes no pod. A deployment in `held` keeps the status it has, so that a test can write one by hand.
+It runs no model and makes no pod. A deployment in `held` keeps the status it has, so that a test can write one by hand;
+for one in `lossy` the Mappings lose a weight of 0, as they do in seldon-core issue 4067.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from types import TracebackType
 from typing import Any
 
 from services.deployments.kubernetes.cluster import Cluster
-from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.informer import Informer
 from services.deployments.kubernetes.seldon import collection, item
+from services.errors import DecantError
+from tests.support.ingress import shares_of, write_mappings, write_virtual_service
 
 
 def available(found: dict[str, Any]) -> dict[str, Any]:
@@ -38,6 +40,7 @@ class StatusOperator:
 
     def __init__(self, cluster: Cluster) -> None:
         self.held: set[str] = set()
+        self.lossy: set[str] = set()
         self._cluster = cluster
         self._informer = Informer(cluster, collection())
         self._stopped = threading.Event()
@@ -67,9 +70,20 @@ class StatusOperator:
             for found in self._stale():
                 metadata = found["metadata"]
                 try:
+                    self._route(found)
                     self.write(metadata["namespace"], metadata["name"], available(found))
-                except ApiRefused:
-                    continue  # changed or deleted meanwhile: the next look sees it
+                except DecantError:
+                    self._stopped.wait(0.1)  # changed or deleted meanwhile, or no server: the next look sees it
+
+    def _route(self, found: dict[str, Any]) -> None:
+        shares = shares_of(found)
+        write_virtual_service(self._cluster, found, shares)
+        lossy = "/".join((found["metadata"]["namespace"], found["metadata"]["name"])) in self.lossy
+        weights = {
+            arm: None if not place or (lossy and not share) else share
+            for place, (arm, share) in enumerate(shares.items())
+        }
+        write_mappings(self._cluster, found, weights)
 
     def _stale(self) -> list[dict[str, Any]]:
         return [

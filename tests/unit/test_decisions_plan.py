@@ -50,6 +50,12 @@ class TestTarget:
         (alone,) = found.first.validated().predictors
         assert (alone.name, alone.model_uri, alone.traffic, alone.replicas) == ("bold", "models:/m-2", 100, 3)
 
+    def test_where_an_arm_at_nothing_is_not_left_alone_the_winner_stays_where_it_runs(self) -> None:
+        found = target(WINE, Kind.PROMOTE, "a", "b", unseen=False)
+        assert found.first is not None and found.last is None and found.arm == "b"
+        assert found.first.validated().split.as_dict() == {"b": 90, "c": 10}
+        assert found.first.predictor("b").replicas == 3
+
     def test_keeping_gives_the_champion_the_traffic_of_both(self) -> None:
         found = target(WINE, Kind.KEEP, "a", "b")
         assert found.first is not None and found.last is None

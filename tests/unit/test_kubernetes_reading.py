@@ -11,10 +11,12 @@ import pytest
 from services.deployments.kubernetes.failures import ApiRefused, failure
 from services.deployments.kubernetes.ownership import foreign_manager, others_in
 from services.deployments.kubernetes.pods import view
+from services.deployments.kubernetes.refusals import problems
 from services.deployments.kubernetes.routes import split_of
 from services.deployments.kubernetes.seldon import owner_of, service_name
 from services.deployments.kubernetes.status import deployment_of, status_of, version_of
 from services.deployments.kubernetes.writing import applied_body, traffic_patch
+from services.deployments.kubernetes.zero import silenced
 from services.deployments.manifest import to_manifest
 from services.domain import Deployment, Phase, Predictor, Resources, Split
 from services.errors import Forbidden, Unavailable
@@ -349,3 +351,67 @@ def test_a_patch_of_the_split_tests_what_was_read_and_adds_nothing_else() -> Non
         "/metadata/annotations": {},
         "/metadata/annotations/decant.dev~1changed-by": "ada",
     }
+
+
+def annotated(service: str, text: str) -> dict[str, Any]:
+    metadata = {"namespace": "seldon", "name": service, "annotations": {"getambassador.io/config": text}}
+    return {"metadata": metadata, "spec": {"ports": []}}
+
+
+def test_the_mappings_of_ambassador_1_are_read_from_the_services_that_carry_them() -> None:
+    text = "---\nkind: Mapping\nservice: {0}.seldon:8000\n{1}---\nkind: Mapping\ngrpc: true\nservice: {0}\n"
+    weights = {"wine-a": "", "wine-b": "weight: 20\n"}
+    found = [annotated(service, text.format(service, weight)) for service, weight in weights.items()]
+    assert split_of(WINE, found) == Split.of({"a": 80, "b": 20})
+    assert split_of(WINE, [annotated("wine-a", "{ no: yaml"), annotated("wine-b", "text")]) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        (None, {"a": 100, "b": 0}, ("b",)),
+        ({"a": 80, "b": 20}, {"a": 0, "b": 100}, ("a",)),
+        ({"a": 100, "b": 0}, {"a": 100, "b": 0}, ()),
+        ({"a": 80, "b": 20}, {"a": 99, "b": 1}, ()),
+    ],
+)
+def test_only_an_arm_that_newly_gets_nothing_has_to_be_looked_after(
+    before: dict[str, int] | None, now: dict[str, int], expected: tuple[str, ...]
+) -> None:
+    assert silenced(WINE.with_split(Split.of(now)), WINE.with_split(Split.of(before)) if before else None) == expected
+
+
+def test_an_arm_that_should_get_nothing_and_does_not_is_told_once_the_operator_is_done() -> None:
+    done = {"state": "Available", "observedGeneration": 2, "deploymentStatus": available(a=1, b=1)}
+    quiet = stored(WINE.with_split(Split.of({"a": 100, "b": 0})), **done)
+    leaking = status_of(quiet, [], Split.of({"a": 50, "b": 50}))
+    assert "b is to get nothing, but the ingress sends it 50 %" in leaking.message
+    assert status_of(quiet, [], Split.of({"a": 100, "b": 0})).message == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            {
+                "reason": "Invalid",
+                "message": 'SeldonDeployment.machinelearning.seldon.io "wine" is invalid: spec.predictors: Required',
+                "details": {"causes": [{"field": "spec.predictors", "message": "Required value"}]},
+            },
+            ["spec.predictors: Required value"],
+        ),
+        (
+            {
+                "message": 'admission webhook "v1.vseldondeployment.kb.io" denied the request: SeldonDeployment.machine'
+                'learning.seldon.io "wine" is invalid: spec.predictors[0]: Invalid value: "wine": Traffic must sum'
+            },
+            ['spec.predictors[0]: Invalid value: "wine": Traffic must sum (says v1.vseldondeployment.kb.io)'],
+        ),
+    ],
+)
+def test_what_schema_and_webhook_object_to_is_said_without_the_wrapping(
+    body: dict[str, Any], expected: list[str]
+) -> None:
+    refused = failure(422, json.dumps(body).encode(), "PATCH", "/x")
+    assert isinstance(refused, ApiRefused)
+    assert problems(refused) == expected

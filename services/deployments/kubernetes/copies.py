@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ from services.errors import Forbidden, InvalidInput, Unavailable
 Object = dict[str, Any]
 Key = tuple[str, str]
 
-DEPLOYMENTS, PODS, EVENTS, ROUTES = "deployments", "pods", "events", "routes"
+DEPLOYMENTS, PODS, EVENTS = "deployments", "pods", "events"
+
+LOOK_EVERY_S = 0.2
 
 
 class Copies:
@@ -73,22 +76,49 @@ class Copies:
         return ""
 
     def routed(self, deployment: Deployment) -> tuple[Split | None, str]:
-        """The split that the ingress holds, or None and why it cannot be read."""
-        if routes.path(self._ingress, None) is None:
-            return None, ""
-        try:
-            found = self._of(ROUTES, deployment.namespace)
-        except Forbidden as error:
-            return None, f"The routes of {self._ingress} cannot be read: {error}"
-        except ApiRefused as refused:
-            if refused.status != 404:
-                raise
-            return None, f"The cluster has no {self._ingress} routes."
-        return routes.split_of(deployment, found), ""
+        """The split that the ingress holds, or None and why it cannot be read ("" if nothing keeps it from being)."""
+        found, missed = self._routes(deployment.namespace)
+        split = routes.split_of(deployment, found)
+        if split is not None or not missed:
+            return split, ""
+        return None, f"The routes of {self._ingress} cannot be read: {missed}"
+
+    def zero_doubtful(self, deployment: Deployment, *, exists: bool) -> str:
+        """Why nobody could see whether the ingress honours a share of 0; "" where its routes would tell."""
+        if self._ingress == "none":
+            return "no ingress is named whose routes would tell."
+        found, missed = self._routes(deployment.namespace)
+        if any(routes.annotated(one) for one in found):
+            return "Seldon leaves a share of 0 out of Ambassador's annotations, which then divides equally."
+        if missed:
+            return missed
+        if exists and routes.split_of(deployment, found) is None:
+            return f"{self._ingress} has no route of it."
+        return ""
+
+    def _routes(self, namespace: str) -> tuple[list[Object], str]:
+        """What the ingress holds in the namespace, and what of it cannot be read."""
+        found: list[Object] = []
+        missed = ""
+        for kind in routes.KINDS[self._ingress]:
+            try:
+                found += self._of(kind, namespace)
+            except Forbidden as error:
+                missed = str(error)
+            except ApiRefused as refused:
+                if refused.status != 404:
+                    raise
+                missed = f"the cluster does not know {kind} of {self._ingress}."
+        return found, missed
 
     def wait_for(self, namespace: str, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until `condition` holds, looking again whenever a deployment of the namespace changes."""
-        return self._informer(DEPLOYMENTS, self._scope(namespace)).wait_for(condition, timeout_s)
+        """Wait until `condition` holds: looks at the copies when a deployment changes, and often enough for routes."""
+        deadline = time.monotonic() + timeout_s
+        informer = self._informer(DEPLOYMENTS, self._scope(namespace))
+        while not informer.wait_for(condition, LOOK_EVERY_S):
+            if time.monotonic() > deadline:
+                return False
+        return True
 
     def close(self) -> None:
         with self._lock:
@@ -128,7 +158,7 @@ class Copies:
             return core(scope, "pods"), {"labelSelector": MANAGED_PODS}
         if kind == EVENTS:
             return core(scope, "events"), {}
-        return routes.path(self._ingress, scope) or "", {}
+        return routes.path(kind, scope), {}
 
 
 def missing_crd() -> Unavailable:

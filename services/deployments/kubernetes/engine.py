@@ -9,20 +9,23 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from services.deployments.kubernetes.cluster import APPLY, JSON_PATCH, Cluster
-from services.deployments.kubernetes.copies import Copies, missing_crd
+from services.deployments.kubernetes.copies import Copies
 from services.deployments.kubernetes.doctor import way_up
 from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.happenings import announce, told
 from services.deployments.kubernetes.logs import tail_of
 from services.deployments.kubernetes.options import ClusterOptions
 from services.deployments.kubernetes.ownership import MANAGER, foreign_manager, others_in
+from services.deployments.kubernetes.refusals import overtaken, translated
 from services.deployments.kubernetes.seldon import collection, item
-from services.deployments.kubernetes.status import change_of, deployment_of, status_of, version_of
+from services.deployments.kubernetes.status import change_of, check_writable, deployment_of, status_of, version_of
 from services.deployments.kubernetes.ways import ServiceRelay, Ways
 from services.deployments.kubernetes.writing import applied_body, traffic_patch
+from services.deployments.kubernetes.zero import broken, doubtful, silenced
 from services.deployments.manifest import to_yaml
 from services.deployments.stamps import stamps
 from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Relay, Split, Startup, check_name
@@ -56,6 +59,10 @@ class KubernetesEngine:
         """End the watches."""
         self._copies.close()
 
+    @property
+    def loads_unseen(self) -> bool:
+        return False  # when routes and pods change is the operator's, and both take a while
+
     def get(self, namespace: str, name: str) -> DeploymentStatus:
         self._check(namespace, name)
         return self._status(self._copies.find(namespace, name) or self._read(namespace, name))
@@ -74,6 +81,25 @@ class KubernetesEngine:
         self, namespace: str, name: str, split: Split, *, note: ChangeNote, expected_version: str | None = None
     ) -> DeploymentStatus:
         self._check(namespace, name)
+        before, after = self._move(namespace, name, split, note, expected_version)
+        old, new = deployment_of(before)[0], deployment_of(after)[0]
+        if not self._confirmed(new, bool(silent := silenced(new, old))):
+            if not silent:
+                raise Unavailable(
+                    "Seldon's operator",
+                    f"it did not report the split in force within {CONFIRM_TIMEOUT_S:g} s",
+                    "The new split is saved and comes into force when the operator has carried it out.",
+                )
+            routed = self._copies.routed(new)[0]
+            why = f"put back by Decant: the ingress did not take {' and '.join(silent)} to 0 %"
+            self._move(namespace, name, old.split, replace(note, why=why), version_of(after))
+            raise broken(new, silent, routed, old.split)
+        return self._status(self._copies.find(namespace, name) or after)
+
+    def _move(
+        self, namespace: str, name: str, split: Split, note: ChangeNote, expected_version: str | None
+    ) -> tuple[Object, Object]:
+        """Patch the shares; returns the object before and after."""
         bound: list[str | None] = [expected_version]
 
         def attempt() -> tuple[Object, Object]:
@@ -83,7 +109,9 @@ class KubernetesEngine:
             # Whoever does not care about versions still must not overwrite a change made while this is tried again.
             bound[0] = bound[0] or version_of(present)
             self._expect(present, bound[0], note)
-            patch = traffic_patch(present, deployment_of(present)[0].with_split(split), stamps(note))
+            moved = deployment_of(present)[0].with_split(split)
+            self._check_zero(moved, deployment_of(present)[0])
+            patch = traffic_patch(present, moved, stamps(note))
             query = {"fieldManager": MANAGER}
             return present, self._cluster.send(
                 "PATCH", item(namespace, name), patch, content_type=JSON_PATCH, query=query, as_user=self._as(note)
@@ -91,10 +119,9 @@ class KubernetesEngine:
 
         before, after = self._writing(name, attempt)
         self._copies.put(after)
-        moved = f"traffic {deployment_of(before)[0].split} to {split}"
-        announce(self._cluster, after, "TrafficMoved", moved, note)
-        self._confirm(namespace, name, split)
-        return self._status(self._copies.find(namespace, name) or after)
+        told = f"traffic {deployment_of(before)[0].split} to {split}"
+        announce(self._cluster, after, "TrafficMoved", told, note)
+        return before, after
 
     def delete(self, namespace: str, name: str, *, note: ChangeNote) -> None:
         self._check(namespace, name)
@@ -102,6 +129,7 @@ class KubernetesEngine:
         def attempt() -> Object:
             present = self._read(namespace, name)
             self._expect(present, None, note)
+            check_writable(present)
             bound = {"preconditions": {"uid": present["metadata"]["uid"]}}
             self._cluster.send("DELETE", item(namespace, name), bound, as_user=self._as(note))
             return present
@@ -129,12 +157,11 @@ class KubernetesEngine:
         return way_up(self._cluster, self._copies, self.get(namespace, name), predictor)
 
     def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:
-        made = copy.deepcopy(self._apply(deployment, note, None, dry_run=True))
-        made.pop("status", None)
-        for field in _SERVER_FIELDS:
-            made.get("metadata", {}).pop(field, None)
-        order = ("apiVersion", "kind", "metadata", "spec")
-        return to_yaml({key: made[key] for key in order if key in made})
+        return _shown(self._apply(deployment, replace(note, take_over=True), None, dry_run=True))
+
+    def manifest(self, namespace: str, name: str) -> str:
+        self._check(namespace, name)
+        return _shown(self._copies.find(namespace, name) or self._read(namespace, name))
 
     # Last, because from here on the name `list` means this method.
     def list(self, namespace: str | None = None) -> list[DeploymentStatus]:
@@ -152,6 +179,9 @@ class KubernetesEngine:
 
         def attempt() -> Object:
             present = self._read_or_none(namespace, name)
+            self._check_zero(deployment, deployment_of(present)[0] if present else None)
+            if present:
+                check_writable(present)
             if present is None:
                 bound[0] = bound[0] or ""  # whoever creates it before us is told of, not written over
                 return self._create(deployment, note, bound[0], query)
@@ -198,8 +228,8 @@ class KubernetesEngine:
             try:
                 return attempt()
             except ApiRefused as refused:
-                if last or not _overtaken(refused):
-                    raise _translated(name, refused) from refused
+                if last or not overtaken(refused):
+                    raise translated(name, refused) from refused
         raise AssertionError("unreachable")
 
     def _expect(self, present: Object, expected: str | None, note: ChangeNote) -> None:
@@ -213,20 +243,25 @@ class KubernetesEngine:
         if (other := foreign_manager(present)) and not note.take_over:
             raise Foreign(f"Deployment “{key}”", [other])
 
-    def _confirm(self, namespace: str, name: str, split: Split) -> None:
-        wanted = split.as_dict()
+    def _check_zero(self, wanted: Deployment, present: Deployment | None) -> None:
+        """Raises InvalidInput where an arm is to get nothing and nobody could see whether that is so."""
+        silent = silenced(wanted, present)
+        if silent and (why := self._copies.zero_doubtful(wanted, exists=present is not None)):
+            raise doubtful(wanted, silent, why)
+
+    def _confirmed(self, moved: Deployment, by_routes: bool) -> bool:
+        """Wait until the split is in force; `by_routes`: the operator's word is not enough."""
+        wanted = moved.split.as_dict()
 
         def in_force() -> bool:
-            found = self._copies.find(namespace, name)
-            status = self._status(found) if found else None
-            return status is not None and status.in_force is not None and status.in_force.as_dict() == wanted
+            if by_routes:
+                split = self._copies.routed(moved)[0]
+            else:
+                found = self._copies.find(moved.namespace, moved.name)
+                split = self._status(found).in_force if found else None
+            return split is not None and split.as_dict() == wanted
 
-        if not self._copies.wait_for(namespace, in_force, CONFIRM_TIMEOUT_S):
-            raise Unavailable(
-                "Seldon's operator",
-                f"it did not report the split in force within {CONFIRM_TIMEOUT_S:g} s",
-                "The new split is saved and comes into force when the operator has carried it out.",
-            )
+        return self._copies.wait_for(moved.namespace, in_force, CONFIRM_TIMEOUT_S)
 
     def _as(self, note: ChangeNote) -> str:
         return note.who if self._options.impersonate else ""
@@ -253,7 +288,7 @@ class KubernetesEngine:
         except ApiRefused as refused:
             if refused.reason == "NotFound":
                 return None
-            raise _translated(name, refused) from refused
+            raise translated(name, refused) from refused
 
     def _check(self, namespace: str, name: str) -> None:
         check_name("namespace", namespace)
@@ -261,25 +296,9 @@ class KubernetesEngine:
         self._copies.check_allowed(namespace)
 
 
-def _overtaken(refused: ApiRefused) -> bool:
-    """Whether the object changed between read and write; who changed it is found out by reading again."""
-    if refused.owned:
-        return False
-    # A JSON Patch whose test fails is answered with these words, and by newer servers with the test beside them.
-    failed_test = refused.reason == "Invalid" and "error in our request" in refused.words
-    return failed_test or refused.reason in ("Conflict", "AlreadyExists")
-
-
-def _translated(name: str, refused: ApiRefused) -> Exception:
-    """The engine's error for a refusal that no second try can change."""
-    if refused.status == 404:
-        if "namespaces" in refused.words:
-            return NotFound("namespace", refused.words.split('"')[1] if '"' in refused.words else name)
-        return missing_crd()
-    if refused.reason == "AlreadyExists":
-        return Conflict(f"Deployment “{name}”", "somebody else created it first")
-    if refused.reason == "Conflict":
-        return Conflict(f"Deployment “{name}”", "it is being changed all the time")
-    if refused.reason == "Invalid" or "denied the request" in refused.words:
-        return InvalidDeployment(name, [refused.words])
-    return refused
+def _shown(found: Object) -> str:
+    """An object as a person would write it: without what the server adds."""
+    made = copy.deepcopy(found)
+    for field in _SERVER_FIELDS:
+        made.get("metadata", {}).pop(field, None)
+    return to_yaml({key: made[key] for key in ("apiVersion", "kind", "metadata", "spec") if key in made})

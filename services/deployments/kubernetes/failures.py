@@ -26,12 +26,22 @@ class Owned:
     field: str
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One of the things that a refusal objects to; `field` may be empty."""
+
+    field: str
+    words: str
+
+
 class ApiRefused(Rejected):
     """The API server's own error. `reason` is its CamelCase word (NotFound, Conflict, AlreadyExists, Invalid, ...)."""
 
-    def __init__(self, status: int, words: str, reason: str, owned: Sequence[Owned] = ()) -> None:
+    def __init__(
+        self, status: int, words: str, reason: str, owned: Sequence[Owned] = (), causes: Sequence[Cause] = ()
+    ) -> None:
         super().__init__(PART, status, words)
-        self.reason, self.owned = reason, tuple(owned)
+        self.reason, self.owned, self.causes = reason, tuple(owned), tuple(causes)
 
 
 def failure(status: int, content: bytes, method: str, path: str) -> DecantError:
@@ -56,7 +66,8 @@ def failure(status: int, content: bytes, method: str, path: str) -> DecantError:
         for cause in causes
         if cause.get("reason") == "FieldManagerConflict" and (found := _OWNER.search(str(cause.get("message", ""))))
     ]
-    return ApiRefused(status, words, str(body.get("reason", "")), owned)
+    told = [Cause(str(cause.get("field", "")), str(cause["message"])) for cause in causes if cause.get("message")]
+    return ApiRefused(status, words, str(body.get("reason", "")), owned, told)
 
 
 def says_itself(content: bytes) -> bool:

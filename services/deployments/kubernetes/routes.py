@@ -1,7 +1,8 @@
-"""The split as the ingress holds it: Istio's VirtualServices or Ambassador's Mappings, read back. Pure but for `path`.
+"""The split as the ingress holds it: Istio's VirtualServices or Ambassador's Mappings, read back. Pure.
 
 Seldon's operator writes one route per predictor, to the predictor's own Service; the weights there are what requests
-meet, whatever the SeldonDeployment asks for.
+meet, whatever the SeldonDeployment asks for. For Ambassador it writes Mappings, or, where it serves Ambassador 1, the
+same in an annotation of the predictors' Services; that form loses a weight of 0 (seldon-core issue 4067).
 """
 
 from __future__ import annotations
@@ -9,25 +10,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
-from services.deployments.kubernetes.seldon import service_name
+import yaml
+
+from services.deployments.kubernetes.seldon import core, service_name
 from services.domain import Deployment, Split
 
 Ingress = Literal["ambassador", "istio", "none"]
 Object = Mapping[str, Any]
 
-_KINDS = {
-    "istio": ("networking.istio.io/v1beta1", "virtualservices"),
-    "ambassador": ("getambassador.io/v2", "mappings"),
+MAPPINGS, SERVICES, VIRTUAL_SERVICES = "mappings", "services", "virtualservices"
+KINDS: Mapping[Ingress, tuple[str, ...]] = {
+    "istio": (VIRTUAL_SERVICES,),
+    "ambassador": (MAPPINGS, SERVICES),
+    "none": (),
 }
+"""Where each ingress' routes are to be found."""
+_GROUPS = {VIRTUAL_SERVICES: "networking.istio.io/v1beta1", MAPPINGS: "getambassador.io/v2"}
+_ANNOTATION = "getambassador.io/config"
 
 
-def path(ingress: Ingress, namespace: str | None) -> str | None:
-    """Path of the ingress' route objects; None for an ingress that has none."""
-    if ingress not in _KINDS:
-        return None
-    group, plural = _KINDS[ingress]
+def path(kind: str, namespace: str | None) -> str:
+    """Path of the objects of one of KINDS, in a namespace or the whole cluster."""
+    if kind == SERVICES:
+        return core(namespace, SERVICES)
     where = f"/namespaces/{namespace}" if namespace else ""
-    return f"/apis/{group}{where}/{plural}"
+    return f"/apis/{_GROUPS[kind]}{where}/{kind}"
+
+
+def annotated(found: Object) -> bool:
+    """Whether this is a Service that carries routes for Ambassador 1."""
+    return _ANNOTATION in ((found.get("metadata") or {}).get("annotations") or {})
 
 
 def split_of(deployment: Deployment, routes: Iterable[Object]) -> Split | None:
@@ -49,6 +61,10 @@ def split_of(deployment: Deployment, routes: Iterable[Object]) -> Split | None:
 
 
 def _weights(route: Object) -> Iterator[tuple[str, int | None]]:
+    if annotated(route):
+        for mapping in _mappings(str(route["metadata"]["annotations"][_ANNOTATION])):
+            yield str(mapping.get("service", "")), mapping.get("weight")
+        return
     spec = route.get("spec") or {}
     if "service" in spec:  # a Mapping
         yield str(spec["service"]), spec.get("weight")
@@ -59,6 +75,15 @@ def _weights(route: Object) -> Iterator[tuple[str, int | None]]:
             host = (target.get("destination") or {}).get("host", "")
             yield str(host), target.get("weight", 100 if len(targets) == 1 else 0)
         return  # the first rule takes the traffic; later ones are for gRPC and for pinned requests
+
+
+def _mappings(text: str) -> list[Object]:
+    """The Mappings in an annotation; nothing where somebody wrote something else there."""
+    try:
+        documents = list(yaml.safe_load_all(text))
+    except yaml.YAMLError:
+        return []
+    return [d for d in documents if isinstance(d, Mapping) and d.get("kind") == "Mapping" and not d.get("grpc")]
 
 
 def _service(host: str) -> str:

@@ -11,6 +11,7 @@ from services.deployments.kubernetes import pods as pod_reading
 from services.deployments.kubernetes.ownership import foreign_manager
 from services.deployments.kubernetes.seldon import owner_of, workload_prefix
 from services.deployments.kubernetes.times import read_time
+from services.deployments.kubernetes.zero import leaking
 from services.deployments.manifest import CHANGED_AT, CHANGED_BY, NONCE, from_manifest
 from services.domain import Deployment, DeploymentStatus, Phase, Predictor, PredictorStatus, Split
 from services.errors import InvalidDeployment, InvalidInput
@@ -34,9 +35,19 @@ def deployment_of(found: Object) -> tuple[Deployment, str]:
     try:
         return from_manifest(found), ""
     except InvalidDeployment as error:
-        return _outline(found), f"It was made by other means and holds what Decant does not write: {error.problems[0]}."
+        return _outline(found), f"It holds what Decant does not write: {error.problems[0]}."
     except InvalidInput as error:
-        return _outline(found), f"It was made by other means: {error.sentence}"
+        return _outline(found), f"It holds what Decant does not write. {error.sentence}"
+
+
+def check_writable(found: Object) -> None:
+    """Raises InvalidInput for a deployment that Decant could neither write nor bring back."""
+    deployment, unwritable = deployment_of(found)
+    if unwritable:
+        raise InvalidInput(
+            f"Deployment “{deployment.key}” can be neither replaced nor deleted here. {unwritable}",
+            "Its traffic can be moved; change the rest where it was made.",
+        )
 
 
 def change_of(found: Object) -> tuple[str, datetime | None]:
@@ -57,7 +68,7 @@ def status_of(found: Object, pods: Sequence[Object], routed: Split | None, notic
         routed: the split that the ingress holds, if it could be read.
         notice: a sentence that concerns the reading itself, such as a watch that is down.
     """
-    deployment, foreign_parts = deployment_of(found)
+    deployment, unwritable = deployment_of(found)
     metadata, status = found.get("metadata") or {}, found.get("status") or {}
     names = [p.name for p in deployment.predictors]
     mine: dict[str, list[Object]] = {name: [] for name in names}
@@ -68,6 +79,7 @@ def status_of(found: Object, pods: Sequence[Object], routed: Split | None, notic
             mine[owner].append(pod)
     current = _current(found)
     who, when = change_of(found)
+    leaks = leaking(deployment, routed) if current and status.get("state") == "Available" else ""
     return DeploymentStatus(
         deployment=deployment,
         version=version_of(found),
@@ -76,7 +88,8 @@ def status_of(found: Object, pods: Sequence[Object], routed: Split | None, notic
         changed_by=who,
         changed_at=when,
         deleting=bool(metadata.get("deletionTimestamp")),
-        message=" ".join(part for part in (notice, _said(status), foreign_parts) if part),
+        message=" ".join(part for part in (leaks, notice, _said(status)) if part),
+        unwritable=unwritable,
         managed_by=foreign_manager(found),
     )
 
