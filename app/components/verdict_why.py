@@ -11,6 +11,7 @@ from app import format as fmt
 from app.components.verdict_evidence import TITLES
 from app.guard import boundary, escape
 from app.wiring import services
+from services.decisions.archive import Assess, verdict_table, verdicts_as
 from services.evidence.export import ExportForm
 from services.evidence.store import EvidenceStore
 from services.verdict import words
@@ -84,6 +85,28 @@ def draw_downloads(assessment: Assessment, *, key: str) -> None:
                 on_click="ignore",
                 key=f"outcomes-{form}-{key}",
             )
+        _draw_archive(store, key=key)
+
+
+def _draw_archive(store: EvidenceStore, *, key: str) -> None:
+    """All tests of all deployments: the assessments that this takes are made when the button is pressed."""
+    assess = services().verdicts.assess
+    for form in ExportForm:
+        st.download_button(
+            f"All tests ({LABELS[form]})",
+            partial(_archive, store, assess, form),
+            file_name=f"decant-verdicts.{form}",
+            mime="application/octet-stream",
+            icon=":material/history:",
+            on_click="ignore",
+            key=f"archive-{form}-{key}",
+            help="Every A/B test of every deployment with its rule, verdict and decision, one per line. A decided test "
+            "says what it was decided on.",
+        )
+
+
+def _archive(store: EvidenceStore, assess: Assess, form: ExportForm) -> bytes:
+    return verdicts_as(form, verdict_table(store, assess))
 
 
 def _outcomes(store: EvidenceStore, form: ExportForm, test_id: int) -> bytes:

@@ -106,6 +106,14 @@ class ABTestTable:
         with connect(self._database) as connection:
             return [ABTestRecord(**row) for row in connection.execute(query).mappings()]
 
+    def every(self, namespace: str | None = None, deployment: str | None = None) -> list[ABTestRecord]:
+        """All there ever were, oldest first."""
+        query = sa.select(ab_tests).order_by(ab_tests.c.started_at, ab_tests.c.id)
+        for column, wanted in ((ab_tests.c.namespace, namespace), (ab_tests.c.deployment, deployment)):
+            query = query if wanted is None else query.where(column == wanted)
+        with connect(self._database) as connection:
+            return [ABTestRecord(**row) for row in connection.execute(query).mappings()]
+
     def end(self, test_id: int, why: str, at: datetime | None = None) -> bool:
         """End it, as of `at` (now if None); returns whether it was running."""
         statement = sa.update(ab_tests).where(ab_tests.c.id == test_id, ab_tests.c.ended_at.is_(None))

@@ -78,7 +78,10 @@ def test_ship_b_with_all_its_evidence(dashboard: Dashboard, verdicts: ExampleVer
     assert list(app.dataframe[0].value["Row"]) == [4745, 17, 2210, 981]
     assert "replay=4" in links(app)["Replay 4"]
     labels = [button.proto.label for button in app.get("download_button")]
-    assert labels == ["Report (HTML)", "Verdict (CSV)", "Outcomes (Parquet)", "Outcomes (CSV)"]
+    assert labels == [
+        *("Report (HTML)", "Verdict (CSV)", "Outcomes (Parquet)", "Outcomes (CSV)"),
+        *("All tests (Parquet)", "All tests (CSV)"),
+    ]
     assert "does not decide" in said  # Welch
 
 
