@@ -117,6 +117,12 @@ def status(backend: Services, namespace: str, name: str) -> DeploymentStatus:
     return backend.engine.get(namespace, name)
 
 
+@remembered(1)
+def manifest(backend: Services, namespace: str, name: str) -> str:
+    """As it is live."""
+    return backend.engine.manifest(namespace, name)
+
+
 @remembered(0.5)
 def events(backend: Services, namespace: str, name: str) -> Sequence[Event]:
     return tuple(backend.engine.events(namespace, name))

@@ -50,6 +50,6 @@ def who() -> str:
     return services().settings.user
 
 
-def note(why: str = "") -> ChangeNote:
-    """The note that goes with a change made from a page."""
-    return ChangeNote(who=who(), why=why.strip())
+def note(why: str = "", *, take_over: bool = False) -> ChangeNote:
+    """The note that goes with a change made from a page; `take_over`: the person ticked that it is another tool's."""
+    return ChangeNote(who=who(), why=why.strip(), take_over=take_over)

@@ -13,6 +13,7 @@ from app.components.observed import draw_live_split
 from app.components.publication import UNDER_WAY, draw_publication
 from app.components.rollout import draw_rollout
 from app.components.split_slider import draw_split_controls, undo_button
+from app.components.take_over import draw_manager
 from app.components.target import Target, choose_target
 from app.components.undelete import draw_deleted
 from app.guard import boundary
@@ -24,6 +25,7 @@ def existing(target: Target, status: DeploymentStatus, hindrance: str) -> None:
     reads.prefetch((reads.history, namespace, name), (reads.events, namespace, name), (reads.status, namespace, name))
     with boundary("The rollout"):
         draw_rollout(status)
+    draw_manager(status)
     if status.deleting:
         return
     if len(status.deployment.live) > 1:
@@ -37,17 +39,18 @@ def existing(target: Target, status: DeploymentStatus, hindrance: str) -> None:
         st.caption("One live arm takes all of the traffic. Add B below to split it.")
     asked = bool(state.read(state.Param.MODEL_A) or state.read(state.Param.MODEL_B))
     lone = len(status.deployment.live) == 1
-    with (
-        st.expander("Models and replicas", expanded=asked or lone, icon=":material/tune:", key="models"),
-        boundary("The form"),
-    ):
-        draw_deploy_form(target, hindrance)
+    title = "Manifest" if status.unwritable else "Models and replicas"
+    with st.expander(title, expanded=asked or lone, icon=":material/tune:", key="models"), boundary("The form"):
+        if status.unwritable:
+            st.code(reads.manifest(namespace, name), language="yaml", height=420)
+        else:
+            draw_deploy_form(target, hindrance)
     st.subheader("History")
     with boundary("The history"):
         draw_history(reads.history(namespace, name), state.zone())
         if lone:
             undo_button(status)
-    if st.button("Delete deployment …", icon=":material/delete:"):
+    if not status.unwritable and st.button("Delete deployment …", icon=":material/delete:"):
         confirm_delete(status)
 
 

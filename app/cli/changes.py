@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.options import deployment_key, json_option, namespace_option, note, services, why_option
+from app.cli.options import deployment_key, json_option, namespace_option, note, services, take_over_option, why_option
 from app.cli.output import put_json, put_table, say
 from app.cli.starts import diagnosis_lines
 from services.errors import InvalidInput
@@ -15,7 +15,8 @@ from services.errors import InvalidInput
 @namespace_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @why_option
-def delete(name: str, namespace: str, yes: bool, why: str) -> None:
+@take_over_option
+def delete(name: str, namespace: str, yes: bool, why: str, take_over: bool) -> None:
     """Drain and remove a deployment; its manifest stays in the history, so `undo` brings it back.
 
     \b
@@ -27,7 +28,7 @@ def delete(name: str, namespace: str, yes: bool, why: str) -> None:
     if not yes and not click.confirm(f"Delete {namespace}/{name}? Its requests will be answered with 404.", err=True):
         say("Nothing was deleted.")
         click.get_current_context().exit(1)
-    built.operations.delete(namespace, name, note=note(built, why))
+    built.operations.delete(namespace, name, note=note(built, why, take_over=take_over))
     say(f"Deployment {namespace}/{name} is deleted. `python -m app undo {name} -n {namespace}` brings it back.")
 
 
@@ -35,8 +36,9 @@ def delete(name: str, namespace: str, yes: bool, why: str) -> None:
 @click.argument("name")
 @namespace_option
 @why_option
+@take_over_option
 @json_option
-def undo(name: str, namespace: str, why: str, as_json: bool) -> None:
+def undo(name: str, namespace: str, why: str, take_over: bool, as_json: bool) -> None:
     """Take back the newest change of a deployment: its split, its models, or its deletion.
 
     \b
@@ -45,7 +47,7 @@ def undo(name: str, namespace: str, why: str, as_json: bool) -> None:
     """
     built = services()
     namespace, name = deployment_key(name, namespace)
-    change = built.operations.undo(namespace, name, note=note(built, why))
+    change = built.operations.undo(namespace, name, note=note(built, why, take_over=take_over))
     if as_json:
         put_json(change)
     else:

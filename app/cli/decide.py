@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from app.cli.options import F, deployment_key, json_option, namespace_option, note, services
+from app.cli.options import F, deployment_key, json_option, namespace_option, note, services, take_over_option
 from app.cli.output import put_json, put_table, say
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def options(*those: Callable[[Any], Any]) -> Callable[[F], F]:
 
 
 @click.command()
-@options(override_option, dry_run_option, wait_option)
+@options(override_option, take_over_option, dry_run_option, wait_option)
 def promote(**asked: Any) -> None:
     """Promote B: it gets all traffic and becomes the champion, here and in MLflow; the test ends.
 
@@ -67,7 +67,7 @@ def promote(**asked: Any) -> None:
 
 
 @click.command()
-@options(override_option, dry_run_option, wait_option)
+@options(override_option, take_over_option, dry_run_option, wait_option)
 def keep(**asked: Any) -> None:
     """Keep A: it gets all traffic and stays the champion, here and in MLflow; B and the test end.
 
@@ -91,15 +91,18 @@ def end_test(**asked: Any) -> None:
     """
     from services.decisions.model import Kind
 
-    _decide(Kind.END, override=False, wait_s=DEFAULT_WAIT_S, **asked)
+    _decide(Kind.END, override=False, take_over=False, wait_s=DEFAULT_WAIT_S, **asked)
 
 
 @click.command("undo-decision")
 @options(
     click.option("--decision", type=int, metavar="ID", help="Which is meant; the newest without it."),
+    take_over_option,
     wait_option,
 )
-def undo_decision(name: str, namespace: str, reason: str, decision: int | None, wait_s: int, as_json: bool) -> None:
+def undo_decision(
+    name: str, namespace: str, reason: str, decision: int | None, take_over: bool, wait_s: int, as_json: bool
+) -> None:
     """Take back the newest decision: deployment and aliases as before, tags and artifacts marked as undone.
 
     With --decision nothing is taken back if that is not the newest that stands (exit code 4).
@@ -115,7 +118,8 @@ def undo_decision(name: str, namespace: str, reason: str, decision: int | None, 
     if meant is not None:
         say(f"To be taken back: {_named(meant)}")
     number = meant.id if meant is not None else None
-    undone = made.undo(namespace, name, note=note(built, reason), decision=number, tell=_tell(undoing=True))
+    because = note(built, reason, take_over=take_over)
+    undone = made.undo(namespace, name, note=because, decision=number, tell=_tell(undoing=True))
     _show(_finish(built, undone, wait_s), as_json)
 
 
@@ -153,7 +157,16 @@ def decisions(name: str, namespace: str, limit: int, report: int | None, as_json
 
 
 def _decide(
-    kind: Kind, *, name: str, namespace: str, reason: str, override: bool, dry_run: bool, wait_s: int, as_json: bool
+    kind: Kind,
+    *,
+    name: str,
+    namespace: str,
+    reason: str,
+    override: bool,
+    take_over: bool,
+    dry_run: bool,
+    wait_s: int,
+    as_json: bool,
 ) -> None:
     built = services()
     namespace, name = deployment_key(name, namespace)
@@ -167,7 +180,12 @@ def _decide(
             click.echo("\n".join(changes))
         return
     made = built.decisions.decide(
-        kind, namespace, name, note=note(built, reason), override=override, tell=_tell(undoing=False)
+        kind,
+        namespace,
+        name,
+        note=note(built, reason, take_over=take_over),
+        override=override,
+        tell=_tell(undoing=False),
     )
     say(f"Decided on: {made.summary}")
     _show(_finish(built, made, wait_s), as_json)

@@ -16,6 +16,7 @@ from app.cli.options import (
     parse_split,
     read_text,
     services,
+    take_over_option,
     why_option,
 )
 from app.cli.output import plain, put_json, say
@@ -44,6 +45,7 @@ FAILURE_STANDS_S = 2.0  # an older failure may still be in the status for a mome
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it answers.")
 @click.option("--dry-run", is_flag=True, help="Write the manifest as YAML and change nothing.")
 @why_option
+@take_over_option
 @json_option
 def deploy(
     name: str | None,
@@ -57,6 +59,7 @@ def deploy(
     wait: bool,
     dry_run: bool,
     why: str,
+    take_over: bool,
     as_json: bool,
 ) -> None:
     """Create or change a deployment.
@@ -81,7 +84,7 @@ def deploy(
         key = deployment_key(str(name), namespace)
         built = services()
         deployment = compose(built, key, {"a": ref_a, "b": ref_b}, ref_shadow, split, replicas).validated()
-    because = note(built, why)
+    because = note(built, why, take_over=take_over)
     if dry_run:
         prepared = built.publications.prepare(deployment)
         if prepared.waiting:
@@ -186,6 +189,8 @@ def status_rows(status: DeploymentStatus) -> dict[str, object]:
         "in_force": status.in_force.as_dict() if status.in_force else None,
         "changed_by": status.changed_by,
         "changed_at": plain(status.changed_at),
+        "managed_by": status.managed_by,
+        "message": " ".join(said for said in (status.message, status.unwritable) if said),
         "predictors": [
             {
                 "name": p.name,

@@ -29,6 +29,10 @@ namespace_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 why_option = click.option("--why", default="", help="Why; kept in the history.")
 
+take_over_option = click.option(
+    "--take-over", is_flag=True, help="Change it although another tool (kubectl, Git) manages it."
+)
+
 
 def settings() -> Settings:
     """The environment's settings. Raises InvalidInput naming each bad variable."""
@@ -45,11 +49,11 @@ def services() -> Services:
     return build_services(chosen)
 
 
-def note(built: Services, why: str) -> ChangeNote:
-    """Who asks for the change, and why."""
+def note(built: Services, why: str, *, take_over: bool = False) -> ChangeNote:
+    """Who asks for the change, and why; `take_over`: also of what another tool manages."""
     from services.domain import ChangeNote
 
-    return ChangeNote(who=built.settings.user, why=why.strip())
+    return ChangeNote(who=built.settings.user, why=why.strip(), take_over=take_over)
 
 
 def deployment_key(name: str, namespace: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.options import deployment_key, namespace_option, note, services, why_option
+from app.cli.options import deployment_key, namespace_option, note, services, take_over_option, why_option
 from app.cli.output import say
 
 
@@ -14,7 +14,8 @@ from app.cli.output import say
 @click.argument("seconds", type=click.IntRange(min=1))
 @namespace_option
 @why_option
-def start_budget(name: str, predictor: str, seconds: int, namespace: str, why: str) -> None:
+@take_over_option
+def start_budget(name: str, predictor: str, seconds: int, namespace: str, why: str, take_over: bool) -> None:
     """Let a predictor take SECONDS to start before it is started anew. `undo` takes it back.
 
     \b
@@ -22,5 +23,5 @@ def start_budget(name: str, predictor: str, seconds: int, namespace: str, why: s
     """
     built = services()
     namespace, name = deployment_key(name, namespace)
-    built.operations.give_time(namespace, name, predictor, seconds, note=note(built, why))
+    built.operations.give_time(namespace, name, predictor, seconds, note=note(built, why, take_over=take_over))
     say(f"{predictor} of {namespace}/{name} may take {seconds} s to start.")

@@ -129,6 +129,10 @@ def _put_deployments(rows: list[dict[str, object]], problem: str) -> None:
             ("namespace", "deployment", "settled", "requested", "in force"),
             [["-" if row[c] is None else _words(row[c]) for c in columns] for row in rows],
         )
+        for row in rows:
+            manager = f"managed by {row['managed_by']}. " if row["managed_by"] else ""
+            if said := f"{manager}{row['message']}".strip():
+                click.echo(f"{row['namespace']}/{row['name']}: {said}")
 
 
 def _put_starts(starts: list[tuple[str, Startup]]) -> None:

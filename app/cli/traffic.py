@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.deployments import status_rows
-from app.cli.options import deployment_key, json_option, namespace_option, note, parse_split, services, why_option
+from app.cli.options import (
+    deployment_key,
+    json_option,
+    namespace_option,
+    note,
+    parse_split,
+    services,
+    take_over_option,
+    why_option,
+)
 from app.cli.output import put_json, put_table, say
 from app.format import percent
 from services.errors import DecantError
@@ -28,8 +37,9 @@ LEVEL = 0.99
 @click.argument("split", nargs=-1)
 @namespace_option
 @why_option
+@take_over_option
 @json_option
-def traffic(name: str, split: tuple[str, ...], namespace: str, why: str, as_json: bool) -> None:
+def traffic(name: str, split: tuple[str, ...], namespace: str, why: str, take_over: bool, as_json: bool) -> None:
     """Show the traffic split, or move it. Moving it restarts nothing and drops no request.
 
     \b
@@ -47,7 +57,7 @@ def traffic(name: str, split: tuple[str, ...], namespace: str, why: str, as_json
     if split:
         wanted = parse_split(split, [p.name for p in status.deployment.live])
         status = built.operations.set_traffic(
-            namespace, name, wanted, note=note(built, why), expected_version=status.version
+            namespace, name, wanted, note=note(built, why, take_over=take_over), expected_version=status.version
         )
         say(f"{namespace}/{name}: {status.in_force or 'not yet in force'}")
         if not as_json:

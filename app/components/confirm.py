@@ -7,9 +7,11 @@ import streamlit as st
 from app import format as fmt
 from app import reads
 from app.components.history import describe
+from app.components.take_over import ask_take_over
 from app.guard import boundary, escape
 from app.wiring import note, services
 from services.domain import Change, DeploymentStatus
+from services.operations import read_split
 
 
 @st.dialog("Delete this deployment?")
@@ -22,28 +24,33 @@ def confirm_delete(status: DeploymentStatus) -> None:
         "answered. Models, replays and history stay; the Deploy page can bring it back."
     )
     why = st.text_input("Reason", placeholder="why, for the history", max_chars=500, key="delete-why")
-    if st.button("Delete", type="primary", icon=":material/delete:", key="delete-confirmed"):
+    allowed, over = ask_take_over(status, key="delete")
+    if st.button("Delete", type="primary", icon=":material/delete:", key="delete-confirmed", disabled=not allowed):
         with boundary("The deletion"):
-            services().operations.delete(deployment.namespace, deployment.name, note=note(why))
+            services().operations.delete(deployment.namespace, deployment.name, note=note(why, take_over=over))
             reads.forget()
             st.rerun()  # still about this deployment: how it drains, then that it is gone and can come back
 
 
 @st.dialog("Undo this change?")
-def confirm_undo(namespace: str, name: str, change: Change) -> None:
+def confirm_undo(status: DeploymentStatus, change: Change) -> None:
     """Says which change, asks why, and undoes it."""
     st.markdown(
         f"{escape(change.who)}, {fmt.ago(change.at)}: **{escape(describe(change))}**  \n{escape(_consequence(change))}"
     )
     why = st.text_input("Reason", placeholder="why, for the history", max_chars=500, key="undo-why")
-    if st.button("Undo it", type="primary", icon=":material/undo:", key="undo-confirmed"):
+    allowed, over = ask_take_over(status, key="undo")
+    if st.button("Undo it", type="primary", icon=":material/undo:", key="undo-confirmed", disabled=not allowed):
         with boundary("The undo"):
-            services().operations.undo(namespace, name, note=note(why))
+            deployment = status.deployment
+            services().operations.undo(deployment.namespace, deployment.name, note=note(why, take_over=over))
             reads.forget()
             st.rerun()
 
 
 def _consequence(change: Change) -> str:
+    if read_split(change.before) is not None:
+        return "Undoing it moves the traffic back."
     if not change.before:
         return "Undoing it deletes the deployment."
     if not change.after:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import format as fmt
 from app import reads
+from app.components.take_over import ask_take_over
 from app.guard import boundary, escape, show_error
 from app.wiring import note, services
 from services.decisions.carrier import Tell
@@ -23,6 +24,7 @@ TITLES = {Kind.PROMOTE: "Promote {b}?", Kind.KEEP: "Keep {a}?", Kind.END: "End t
 CONFIRM = {Kind.PROMOTE: "Promote {b}", Kind.KEEP: "Keep {a}", Kind.END: "End the test"}
 MAX_REASON = 500
 REASON, OVERRIDE, CONFIRMED = "decision-reason", "decision-override", "decision-confirm"
+TAKE_OVER = "take-over-decision"  # the key of that tick
 
 
 def ask_to_decide(kind: Kind, assessment: Assessment) -> None:
@@ -52,7 +54,8 @@ def _decide(kind: Kind, opened: Assessment) -> None:
         st.markdown("**What changes**\n" + "\n".join(f"- {escape(line)}" for line in changes))
     st.text_area("Reason", placeholder="why, for the history and for MLflow", max_chars=MAX_REASON, key=REASON)
     names = words.arm_names(seen.test.rule)
-    ready = changes is not None and (override or not against)
+    allowed = _ask_take_over(seen.test.namespace, seen.test.deployment) if kind is not Kind.END else True
+    ready = changes is not None and (override or not against) and allowed
     st.button(CONFIRM[kind].format(a=names.a, b=names.b), type="primary", disabled=not ready, key=CONFIRMED)
 
 
@@ -64,10 +67,13 @@ def _confirmed(kind: Kind, seen: Assessment) -> Assessment:
         return seen
     where = (seen.test.namespace, seen.test.deployment)
     override = bool(st.session_state.get(OVERRIDE))
+    over = bool(st.session_state.get(TAKE_OVER))
     with boundary("The decision"):
         try:
             with _telling("Deciding …") as tell:
-                services().decisions.decide(kind, *where, note=note(why), seen=seen, override=override, tell=tell)
+                services().decisions.decide(
+                    kind, *where, note=note(why, take_over=over), seen=seen, override=override, tell=tell
+                )
         except VerdictChanged as error:
             st.session_state[_newer_key(seen)] = seen = error.now
             st.session_state[OVERRIDE] = False  # it was given against other evidence
@@ -76,6 +82,14 @@ def _confirmed(kind: Kind, seen: Assessment) -> Assessment:
         reads.forget()
         st.rerun()
     return seen
+
+
+def _ask_take_over(namespace: str, name: str) -> bool:
+    """Whether it may go on: the tick where another tool manages the deployment; one that is gone is told of below."""
+    try:
+        return ask_take_over(reads.status(namespace, name), key="decision")[0]
+    except DecantError:
+        return True
 
 
 @contextmanager
@@ -171,12 +185,14 @@ def _undo(decision: Decision, what: str) -> None:
     why = st.text_area(
         "Reason", placeholder="why, for the history and for MLflow", max_chars=MAX_REASON, key="decision-undo-reason"
     )
-    if st.button("Undo it", type="primary", icon=":material/undo:", key="decision-undo-confirm"):
+    allowed = _ask_take_over(*where) if decision.winner else True
+    if st.button("Undo it", type="primary", icon=":material/undo:", key="decision-undo-confirm", disabled=not allowed):
         if not why.strip():
             st.warning("Say in a sentence why: it is kept with the decision.", icon=":material/edit:")
             return
+        over = bool(st.session_state.get(TAKE_OVER))
         with boundary("The undo"):
             with _telling("Taking it back …") as tell:
-                services().decisions.undo(*where, note=note(why), decision=decision.id, tell=tell)
+                services().decisions.undo(*where, note=note(why, take_over=over), decision=decision.id, tell=tell)
             reads.forget()
             st.rerun()

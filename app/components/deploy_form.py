@@ -15,6 +15,7 @@ from app.components.draft import FIRST, SECOND, SHADOW, ArmDraft, arm_name, arms
 from app.components.manifest_view import draw_manifest
 from app.components.model_picker import RECENT_RUNS, draw_picker, draw_resolved, draw_tracking_notice, known_choices
 from app.components.split_slider import EDITOR, after_change, contested, draw_share_slider, draw_stale
+from app.components.take_over import ask_take_over
 from app.components.target import Target
 from app.guard import boundary, escape
 from app.state import Param
@@ -80,7 +81,7 @@ def draw_deploy_form(target: Target, hindrance: str = "") -> None:
         )
     written = _prepare(wanted, problems)
     yaml_text = _preview(written, problems)
-    changed = draw_manifest(yaml_text, written, live) if yaml_text else False
+    changed = draw_manifest(yaml_text, target.key, live is not None) if yaml_text else False
     if yaml_text and not changed and not problems:
         problems.append("This is what is live already.")
     if status and base.version != status.version:
@@ -162,13 +163,14 @@ def _draw_apply(
     why = st.text_input(
         "Reason", key=f"apply-why-{target.key}-{base.generation}", placeholder="why, for the history", max_chars=500
     )
+    allowed, over = ask_take_over(target.status, key=f"apply-{target.key}")
     with st.container(horizontal=True, vertical_alignment="center"):
         label = "Apply" if target.status else "Deploy"
         pressed = st.button(
             label,
             type="primary",
             icon=":material/rocket_launch:",
-            disabled=wanted is None or not yaml_text or bool(problems),
+            disabled=wanted is None or not yaml_text or bool(problems) or not allowed,
             key="apply",
         )
         if problems:
@@ -177,7 +179,7 @@ def _draw_apply(
         return
     stale = target.status is not None and base.version != target.status.version
     with boundary("Applying it"), contested(EDITOR, target.status, shown=stale) if target.status else nullcontext():
-        done = services().publications.apply(wanted, note=note(why), expected_version=base.version)
+        done = services().publications.apply(wanted, note=note(why, take_over=over), expected_version=base.version)
         for param in (Param.MODEL_A, Param.MODEL_B):
             state.write(param, None)
         if isinstance(done, DeploymentStatus):

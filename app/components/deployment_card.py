@@ -43,6 +43,10 @@ def draw_card(
             )
             draw_badge(verdict)
         rate.markdown(f"**{fmt.rate(rate_per_s)}** :gray[now]", text_alignment="right")
+        if status.managed_by:
+            st.badge(f"managed by {escape(status.managed_by)}", icon=":material/handshake:", color="orange")
+        if status.message:
+            st.caption(f":orange[{escape(status.message)}]")
         if status.deleting:
             st.caption("It is being deleted.")
         for predictor in deployment.predictors:

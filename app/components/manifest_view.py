@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app import reads
 from app.components.draft import diff
-from services.domain import Deployment
-from services.operations import manifest_text
+from services.deployments.manifest import without_stamps
 
 
-def draw_manifest(yaml_text: str, wanted: Deployment, live: Deployment | None) -> bool:
-    """Draw diff and YAML; returns whether there is anything to apply."""
-    changes = diff(manifest_text(live), manifest_text(wanted)) if live else ""
-    if live is None:
+def draw_manifest(yaml_text: str, key: str, exists: bool) -> bool:
+    """Draw what would be written for the deployment `key` (namespace/name), and where it differs from what is live, as
+    the engine itself has both; returns whether there is anything to apply."""
+    if not exists:
         with st.expander("Manifest (SeldonDeployment)", icon=":material/description:"):
             st.code(yaml_text, language="yaml", height=420)
         return True
+    changes = diff(without_stamps(reads.manifest(*key.split("/", 1))), without_stamps(yaml_text))
     added = sum(line.startswith("+") and not line.startswith("+++") for line in changes.splitlines())
     gone = sum(line.startswith("-") and not line.startswith("---") for line in changes.splitlines())
     title = f"Difference from live: {added} lines in, {gone} out" if changes else "Manifest: as it is live"

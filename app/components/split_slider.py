@@ -12,6 +12,7 @@ from app.components import arms
 from app.components import base as bases
 from app.components.confirm import confirm_undo
 from app.components.history import describe
+from app.components.take_over import ask_take_over
 from app.guard import boundary, escape
 from app.wiring import note, services
 from services.domain import Change, DeploymentStatus, Split
@@ -78,9 +79,13 @@ def draw_split_controls(status: DeploymentStatus) -> None:
         "Reason", key=f"split-why-{key}-{base.generation}", placeholder="why, for the history", max_chars=500
     )
     problems = wanted.problems()
+    allowed, over = ask_take_over(status, key=f"split-{key}")
     with st.container(horizontal=True, vertical_alignment="center"):
         move = st.button(
-            "Move traffic", type="primary", icon=":material/swap_calls:", disabled=not touched or bool(problems)
+            "Move traffic",
+            type="primary",
+            icon=":material/swap_calls:",
+            disabled=not touched or bool(problems) or not allowed,
         )
         undo_button(status)
     if problems:
@@ -92,7 +97,11 @@ def draw_split_controls(status: DeploymentStatus) -> None:
     if move:
         with boundary("Moving the traffic"), contested(FORM, status, shown=stale):
             done = services().operations.set_traffic(
-                deployment.namespace, deployment.name, wanted, note=note(why), expected_version=base.version
+                deployment.namespace,
+                deployment.name,
+                wanted,
+                note=note(why, take_over=over),
+                expected_version=base.version,
             )
             after_change(done, base.version)
             st.toast(f"The gateway now splits {done.requested}.", icon=":material/check:")
@@ -148,8 +157,8 @@ def undo_button(status: DeploymentStatus) -> None:
     newest = history[0]
     help_text = f"{newest.who}: {describe(newest)}"
     if st.button("Undo last change", icon=":material/undo:", help=help_text, key=f"undo-{deployment.key}"):
-        if read_split(newest.before) is None:
-            confirm_undo(deployment.namespace, deployment.name, newest)
+        if read_split(newest.before) is None or status.managed_by:
+            confirm_undo(status, newest)
             return
         with boundary("The undo"):
             services().operations.undo(deployment.namespace, deployment.name, note=note())

@@ -156,6 +156,15 @@ def to_yaml(manifest: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(manifest), sort_keys=False, allow_unicode=True, width=120)
 
 
+def without_stamps(text: str) -> str:
+    """A manifest's YAML without who changed it when: what two versions of a deployment are compared by."""
+    data = yaml.safe_load(text)
+    metadata = data["metadata"]
+    kept = {key: value for key, value in (metadata.get("annotations") or {}).items() if key not in STAMPS}
+    rest = {key: value for key, value in metadata.items() if key != "annotations"}
+    return to_yaml({**data, "metadata": {**rest, **({"annotations": kept} if kept else {})}})
+
+
 def from_yaml(text: str) -> Deployment:
     """Raises InvalidInput if the text is not YAML or not a SeldonDeployment."""
     try:

@@ -23,7 +23,7 @@ from services.domain import (
     Split,
     Startup,
 )
-from services.errors import Conflict, NotFound, Unavailable
+from services.errors import Conflict, Foreign, NotFound, Unavailable
 
 
 @dataclass
@@ -47,6 +47,10 @@ class MemoryEngine:
         self.phases: dict[tuple[str, str, str], tuple[Phase, str]] = {}  # (namespace, name, predictor) -> phase, reason
         self.startups: dict[tuple[str, str, str], Startup] = {}  # what `startup` says; else made of phase and log
         self.log_lines: dict[tuple[str, str, str], list[str]] = {}
+        self.managers: dict[tuple[str, str], str] = {}  # (namespace, name) -> another tool that manages it
+        self.unwritable: dict[
+            tuple[str, str], str
+        ] = {}  # (namespace, name) -> what it holds that Decant does not write
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._versions = 0
         self._lock = threading.RLock()
@@ -72,6 +76,8 @@ class MemoryEngine:
             deployment.validated()
             present = self._entries.get((deployment.namespace, deployment.name))
             self._check(present, deployment.name, expected_version)
+            if not dry_run:
+                self._own(deployment.namespace, deployment.name, note)
             if dry_run:
                 return self._status(_Entry(deployment, self._versions + 1, note.who, datetime.now(UTC)))
             return self._put(deployment, note, present, "applied")
@@ -82,6 +88,7 @@ class MemoryEngine:
         with self._lock:
             present = self._entry(namespace, name)
             self._check(present, name, expected_version)
+            self._own(namespace, name, note)
             moved = present.deployment.with_split(split).validated()
             status = self._put(moved, note, present, f"traffic {split}")
             if self.silent_gateway:
@@ -91,6 +98,7 @@ class MemoryEngine:
     def delete(self, namespace: str, name: str, *, note: ChangeNote) -> None:
         with self._lock:
             self._entry(namespace, name)
+            self._own(namespace, name, note)
             del self._entries[namespace, name]
 
     def endpoint(self, namespace: str, name: str, predictor: str | None = None) -> Endpoint:
@@ -132,6 +140,12 @@ class MemoryEngine:
                 self._status(entry) for (where, _), entry in sorted(self._entries.items()) if namespace in (None, where)
             ]
 
+    def _own(self, namespace: str, name: str, note: ChangeNote) -> None:
+        manager = self.managers.get((namespace, name))
+        if manager and not note.take_over:
+            raise Foreign(f"Deployment “{namespace}/{name}”", [manager])
+        self.managers.pop((namespace, name), None)
+
     def _reach(self) -> None:
         if self.down:
             raise Unavailable(self.down)
@@ -170,6 +184,8 @@ class MemoryEngine:
             in_force=None if self.silent_gateway else deployment.split,
             changed_by=entry.who,
             changed_at=entry.at,
+            managed_by=self.managers.get((deployment.namespace, deployment.name), ""),
+            unwritable=self.unwritable.get((deployment.namespace, deployment.name), ""),
         )
 
     def _predictor(self, deployment: Deployment, name: str, replicas: int) -> PredictorStatus:
