@@ -21,14 +21,12 @@ if TYPE_CHECKING:
     from services.domain import Deployment
     from services.factory import Services
     from services.jobs.replays import Replay
-    from services.stats.binomial import ShareBand
+    from services.stats.srm import SplitBand
     from services.traffic.replay import ReplaySpec
 
 NAME = "mlflow-deployment"
 MODELS = {"a": {"alpha": "0.5", "l1_ratio": "0.5"}, "b": {"alpha": "0.75", "l1_ratio": "0.2"}}
 SPLIT = "80/20"
-LEVEL = 0.999
-"""Of the band that the observed split should be in: by chance alone one demo in a thousand is outside."""
 ROWS_PER_S = 60.0
 """Slow enough that Prometheus sees the replay under way: a burst between two scrapes leaves no rate on the charts."""
 
@@ -159,20 +157,21 @@ def _spec(built: Services) -> ReplaySpec:
 
 
 def _put_split(done: Replay) -> None:
-    from services.stats.binomial import share_band
+    from services.stats.srm import STANDARD, split_band
 
     shares = dict(zip(MODELS, (int(part) / 100 for part in SPLIT.split("/")), strict=True))
     sent = {arm.predictor: arm.sent for arm in done.arms}
     total = sum(sent.get(name, 0) for name in shares)  # rows that nobody answered belong to no arm
     rows = []
     for name, share in shares.items():
-        n, band = sent.get(name, 0), share_band(total, share, LEVEL)
+        n, band = sent.get(name, 0), split_band(total, share)
         verdict = "as asked" if band.holds(n) else "NOT as asked"
         rows.append((name, percent(share), percent(n / total if total else None), f"{n:,}", _range(band), verdict))
-    put_table(("predictor", "asked", "observed", "n", f"{LEVEL:.1%} of the time", ""), rows, right=(1, 2, 3))
+    put_table(("predictor", "asked", "observed", "n", "expected", ""), rows, right=(1, 2, 3))
+    click.echo(f"Expected by {STANDARD}.")
 
 
-def _range(band: ShareBand) -> str:
+def _range(band: SplitBand) -> str:
     return f"{band.low:,} to {band.high:,}"
 
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from services.factory import Services
 
 DEFAULT_SINCE = timedelta(hours=1)
-LEVEL = 0.99
-"""Of the band in which a correct gateway keeps the counts: one false alarm in a hundred looks."""
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -10/110 is a wrong split, not a wrong option
@@ -80,13 +78,13 @@ def observed(built: Services, namespace: str, name: str, since: datetime) -> tup
 
 
 def _show(status: DeploymentStatus, counts: dict[str, int] | None) -> None:
-    from services.stats.binomial import share_band
+    from services.stats.srm import STANDARD, split_band
 
     total = sum((counts or {}).values())
     rows = []
     for name, share in status.requested.shares:
         n = (counts or {}).get(name, 0)
-        band = share_band(total, share / 100, LEVEL)
+        band = split_band(total, share / 100)
         rows.append(
             (
                 name,
@@ -97,6 +95,6 @@ def _show(status: DeploymentStatus, counts: dict[str, int] | None) -> None:
                 f"{band.low:,} to {band.high:,}" if total else "-",
             )
         )
-    put_table(
-        ("predictor", "requested", "in force", "observed", "n", f"{LEVEL:.0%} of the time"), rows, right=(1, 2, 3, 4)
-    )
+    put_table(("predictor", "requested", "in force", "observed", "n", "expected"), rows, right=(1, 2, 3, 4))
+    if total:
+        click.echo(f"Expected by {STANDARD}.")

@@ -1,7 +1,7 @@
 """Requested, in force, observed: three answers to “what is the split?”, each from the one who knows it.
 
 Requested is in the manifest, in force is read back from the gateway, observed is counted by the gateway since the split
-last changed, with the band in which luck alone would leave it.
+last changed, with the band in which the test of the split, the same as on the Verdict page, sees nothing amiss.
 """
 
 from __future__ import annotations
@@ -22,30 +22,34 @@ from services.deployments.manifest import from_yaml
 from services.domain import Change, Deployment, DeploymentStatus
 from services.errors import DecantError, InvalidInput
 from services.operations import read_split
-from services.stats.binomial import ShareBand, share_band
+from services.stats.srm import AMBER, RED, STANDARD, SplitBand, split_band
 
 REFRESH_S = 2.0
-# The page looks every two seconds, for hours: an alarm that luck raises once in 20 looks would ring all day.
-ALARM_LEVEL = 0.9999
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What one arm got of the requests that the gateway split."""
+    """What one arm got of the requests that the gateway split: outside `band` it is amber, outside `certain` red."""
 
     predictor: str
     label: str
     count: int
-    band: ShareBand
+    band: SplitBand
+    certain: SplitBand
 
     @property
     def outside(self) -> bool:
-        """Whether luck is no explanation any more. A mark just beside the band shown is no news, see ALARM_LEVEL."""
-        return not share_band(self.band.n, self.band.share, ALARM_LEVEL).holds(self.count)
+        """Whether the test of the split is amber or red."""
+        return not self.band.holds(self.count)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it is red: chance is no explanation any more."""
+        return not self.certain.holds(self.count)
 
     @property
     def sentence(self) -> str:
-        """`B got 19.2 % of 1,204 requests; 17.8-22.3 % expected`."""
+        """`B got 19.2 % of 1,204 requests; 15.9-24.1 % expected`."""
         low, high = fmt.percent(self.band.low_share), fmt.percent(self.band.high_share)
         expected = low if low == high else f"{low.removesuffix(f'{fmt.THIN}%')}–{high}"
         got = fmt.percent(self.count / self.band.n)
@@ -58,10 +62,13 @@ def observe(deployment: Deployment, counts: Mapping[str, int]) -> tuple[Observed
     n = sum(counts.get(name, 0) for name in split.names)
     if not n:
         return ()
-    return tuple(
-        Observed(name, arms.label(deployment, name), counts.get(name, 0), share_band(n, share / 100))
-        for name, share in split.shares
-    )
+    each = len(split.names) if len(split.names) > 2 else 1  # of two arms, what one gets says what the other gets
+
+    def one(name: str, share: float) -> Observed:
+        band, certain = (split_band(n, share, level / each) for level in (AMBER, RED))
+        return Observed(name, arms.label(deployment, name), counts.get(name, 0), band, certain)
+
+    return tuple(one(name, share / 100) for name, share in split.shares)
 
 
 def split_since(changes: Sequence[Change], fallback: datetime | None) -> datetime | None:
@@ -109,17 +116,23 @@ def _draw_words(status: DeploymentStatus, seen: Sequence[Observed], since: datet
     elif not seen:
         st.caption("Observed: no requests through the split since it last changed.")
     else:
-        outside = [o for o in seen if o.outside]
         st.caption(
-            f"Observed since {fmt.clock(since, state.zone())}. Shaded: where 95 % of samples of this size fall "
-            "(exact binomial band)."
+            f"Observed since {fmt.clock(since, state.zone())}. Shaded: where nothing is amiss by {STANDARD}. The Verdict "
+            "page uses the same, over the whole test."
         )
-        for one in outside:
-            st.warning(
-                f"**{plain(one.sentence)}.** That is further off than luck explains (1 in 10,000 samples is). Is an "
-                "arm down, or did somebody else move the split?",
-                icon=":material/balance:",
-            )
+        for one in seen:
+            if one.wrong:
+                st.error(
+                    f"**{plain(one.sentence)}.** That is no accident (p below {RED:g}). Is an arm down, or did somebody "
+                    "else move the split?",
+                    icon=":material/balance:",
+                )
+            elif one.outside:
+                st.warning(
+                    f"**{plain(one.sentence)}.** That is rare by chance (p below {AMBER:g}). Is an arm down, or did "
+                    "somebody else move the split?",
+                    icon=":material/balance:",
+                )
 
 
 def _row(status: DeploymentStatus, predictor: str, seen: Observed | None) -> str:

@@ -17,6 +17,9 @@ from services.stats.sequence import Floats, mixture_rate
 
 AMBER = 0.01
 RED = 0.001
+STANDARD = "a sequential test of the split, valid at every look: amber below p 0.01, red below p 0.001"
+"""The one standard for an observed split, as it is said wherever one is shown."""
+
 PLANNED_VARIANCE = 500.0
 """Where the test is most sensitive, in units of sum n p (1 - p): about 2,000 requests at 50 %, 3,100 at 80/20."""
 
@@ -80,3 +83,53 @@ def sequential_p(excess: Floats, variance: Floats, planned_variance: float = PLA
     x = rate * variance
     log_p = 0.5 * np.log1p(x) - rate * excess**2 / (2 * (1 + x))
     return np.asarray(np.exp(np.minimum(0.0, log_p)))
+
+
+@dataclass(frozen=True, slots=True)
+class SplitBand:
+    """Counts from `low` to `high` of `n` leave the test's p at `level` or above when the arm's share is `share`."""
+
+    n: int
+    share: float
+    level: float
+    low: int
+    high: int
+
+    @property
+    def low_share(self) -> float:
+        """Lower end as a share of 1; 0 without requests, when anything is possible."""
+        return self.low / self.n if self.n else 0.0
+
+    @property
+    def high_share(self) -> float:
+        """Upper end as a share of 1; 1 without requests."""
+        return self.high / self.n if self.n else 1.0
+
+    def holds(self, count: int) -> bool:
+        """Whether `count` of the n requests is within the band."""
+        return self.low <= count <= self.high
+
+
+def split_band(n: int, share: float, level: float = AMBER, *, planned_variance: float = PLANNED_VARIANCE) -> SplitBand:
+    """Where the test sees nothing amiss in an arm's count, while one split is in force; it holds at every look.
+
+    p < level exactly where M^2 > 2 (1 + r V) / r * (ln(1 + r V) / 2 - ln level), with V = n p (1 - p). A share of 0 or
+    1 leaves nothing to chance: there the band is the one count that is possible.
+
+    Args:
+        n: requests that were split, 0 or more.
+        share: the configured share of the arm, within 0 to 1.
+        level: AMBER, RED, or what is left of them for each of several arms.
+
+    Raises:
+        ValueError: for arguments outside these ranges.
+    """
+    if n < 0 or not 0 <= share <= 1 or not 0 < level < 1:
+        raise ValueError(f"n={n}, share={share}, level={level}")
+    expected, variance = n * share, n * share * (1 - share)
+    if not variance:
+        return SplitBand(n, share, level, round(expected), round(expected))
+    rate = mixture_rate(planned_variance, RED)
+    x = rate * variance
+    reach = math.sqrt(2 * (1 + x) / rate * (0.5 * math.log1p(x) - math.log(level)))
+    return SplitBand(n, share, level, max(0, math.ceil(expected - reach)), min(n, math.floor(expected + reach)))

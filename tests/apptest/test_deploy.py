@@ -170,13 +170,17 @@ class TestLive:
         dashboard.use(metrics=counts)
         app = dashboard.open("deploy", deployment=KEY)
         assert "B got 19.2" in html(app)
-        assert "of 1,204 requests; 17.8–22.3" in html(app)
-        assert "further off than luck" not in texts(app)
+        assert "of 1,204 requests; 15.9–24.1" in html(app)
+        assert "sequential test of the split" in texts(app)
+        assert not app.warning and not app.error
         change = dashboard.services.operations.history("seldon", "wine")[0]
         assert counts.asked_since == change.at
         dashboard.use(metrics=Counts(a=804, b=400))
         app = dashboard.open("deploy", deployment=KEY)
-        assert "further off than luck" in texts(app)
+        assert any("no accident" in panel.value for panel in app.error)
+        dashboard.use(metrics=Counts(a=1204 - 295, b=295))
+        app = dashboard.open("deploy", deployment=KEY)
+        assert any("rare by chance" in panel.value for panel in app.warning)
 
     def test_a_failed_arm_shows_reason_log_and_events(self, dashboard: Dashboard):
         dashboard.deploy("wine")

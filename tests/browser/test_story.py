@@ -11,7 +11,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, expect
 
-from services.stats.binomial import share_band
+from services.stats.srm import RED, split_band
 from tests.browser.conftest import OpenTab
 from tests.support.browser import PATIENCE_MS, Visitor
 from tests.support.waiting import wait_until
@@ -22,7 +22,6 @@ IN_ORDER = True
 A, B = "ElasticNet α=0.5 l1=0.5", "ElasticNet α=0.75 l1=0.2"
 EXPECTED = {A: ("0.8222", "0.6279", "0.1268"), B: ("0.8118", "0.6245", "0.1488")}  # rmse, mae, r2
 ROWS, ROWS_PER_S = 1500, 50
-SURE = 0.9999  # the band that a correct gateway leaves once in 10,000 runs of this test
 REPLAY_MS = 120_000
 
 EMPTY = {
@@ -224,7 +223,7 @@ def test_a_replay_survives_reload_and_closed_tab(open_tab: OpenTab) -> None:
     assert (done["State"], done["Rows"], done["Failed"]) == ("done", str(ROWS), "0")
     counts = {arm: int(done[f"{arm}: n"]) for arm in "AB"}
     assert sum(counts.values()) == ROWS, "every row has earned its reward"
-    assert share_band(ROWS, 0.2, SURE).holds(counts["B"])
+    assert split_band(ROWS, 0.2, RED).holds(counts["B"])
     assert all(0.5 < float(done[f"{arm}: mean reward"]) < 0.9 for arm in "AB")
     second.tick(0)
     second.see(re.compile(rf"^{ROWS:,} of {ROWS:,} rows .* took"))
@@ -237,8 +236,8 @@ def test_what_was_asked_is_what_is_seen(visitor: Visitor) -> None:
     place = visitor.see(re.compile(rf"B got [\d.]+\s% of {ROWS:,} requests; [\d.]+–[\d.]+\s% expected"))
 
     got, low, high = map(float, re.findall(r"[\d.]+(?=\s?[%–])", place.inner_text().replace(",", "")))
-    assert low < 20 < high and share_band(ROWS, 0.2, SURE).holds(round(got / 100 * ROWS))
-    visitor.see("exact binomial band")
+    assert low < 20 < high and split_band(ROWS, 0.2, RED).holds(round(got / 100 * ROWS))
+    visitor.see("sequential test of the split")
     visitor.shoot("16-observed")
 
 

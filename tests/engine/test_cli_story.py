@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from services.settings import ROOT
-from services.stats.binomial import share_band
+from services.stats.srm import RED, split_band
 from tests.support.system import System
 from tests.support.waiting import wait_until
 from tests.support.wine import TARGET, wine_frame
@@ -104,7 +104,7 @@ def test_the_rewards_of_each_arm_are_those_of_an_offline_computation(
         expected[outcome.predictor] += offline[outcome.predictor][outcome.row]
     arms = {arm["predictor"]: arm for arm in replay["arms"]}
     assert {name: arm["reward_sum"] for name, arm in arms.items()} == pytest.approx(dict(expected), rel=1e-6)
-    assert share_band(ROWS, 0.2, 0.9999).holds(arms["b"]["sent"])
+    assert split_band(ROWS, 0.2, RED).holds(arms["b"]["sent"])
     assert sum(arm["reward_n"] for arm in arms.values()) == ROWS
 
 
