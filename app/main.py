@@ -21,6 +21,7 @@ PAGES = (
 
 st.set_page_config(page_title="Decant", page_icon="🍷", layout="wide")
 st.logo(theme.logo(), size="medium")
+st.html(theme.HEADER_STYLE)
 page = st.navigation(
     [
         st.Page(f"../pages/{name}.py", title=title, icon=icon, url_path=name, default=name == "overview")

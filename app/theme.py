@@ -28,6 +28,14 @@ LOGO = (
     'fill="#B0476B">Decant</text></svg>'
 )
 
+HEADER_STYLE = """<style>
+@media (max-width: 1023px) {
+  [data-testid=stHeader] [data-testid=stTopNav] ~ div { width: 6rem; min-width: 6rem; }
+}
+</style>"""
+"""Streamlit keeps 200 px at the right of its header free and folds pages into "2 more" for that at 800 px. Its menu and
+the sign of a running page need less than half of it."""
+
 
 def logo(dark: bool | None = None) -> str:
     """The mark and the name, in the colour that can be read on the theme's background."""

@@ -117,14 +117,14 @@ def _draw_words(status: DeploymentStatus, seen: Sequence[Observed], since: datet
         st.caption("Observed: no requests through the split since it last changed.")
     else:
         st.caption(
-            f"Observed since {fmt.clock(since, state.zone())}. Shaded: where nothing is amiss by {STANDARD}. The Verdict "
-            "page uses the same, over the whole test."
+            f"Observed since {fmt.clock(since, state.zone())}. Shaded: where nothing is amiss by {STANDARD}. The "
+            "Verdict page uses the same, over the whole test."
         )
         for one in seen:
             if one.wrong:
                 st.error(
-                    f"**{plain(one.sentence)}.** That is no accident (p below {RED:g}). Is an arm down, or did somebody "
-                    "else move the split?",
+                    f"**{plain(one.sentence)}.** That is no accident (p below {RED:g}). Is an arm down, or did "
+                    "somebody else move the split?",
                     icon=":material/balance:",
                 )
             elif one.outside:
