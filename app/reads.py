@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 
 from app.parallel import ask
 from app.wiring import services
+from services.domain import ChangeNote
 from services.errors import DecantError, Unavailable
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from services.health import PartHealth
     from services.jobs.publications import Prepared, Publication
     from services.metrics.symptoms import Symptom
+    from services.preflight.check import Report
     from services.tracking.datasets import LoggedDataset
     from services.tracking.models import ModelRef
     from services.tracking.runs import Experiment, RegisteredVersion, Run, RunPage
@@ -159,6 +161,12 @@ def router_counts(backend: Services, namespace: str, name: str, since: datetime)
 def symptoms(backend: Services, deployment: Deployment) -> Sequence[Symptom]:
     """What is wrong with the metrics of a deployment."""
     return tuple(backend.metrics.examine(deployment))
+
+
+@remembered(20)
+def preflight(backend: Services, deployment: Deployment, who: str) -> Report:
+    """What is found before a draft is applied; the same draft is not checked again within seconds."""
+    return backend.preflight.check(deployment, note=ChangeNote(who))
 
 
 # -- MLflow ------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from services.metrics.access import Access
 from services.metrics.prometheus import MetricsReader
 from services.metrics.queries import Labels, Router
 from services.operations import Operations
+from services.preflight.check import Preflight
 from services.settings import Settings
 from services.tracking.datasets import DatasetCatalogue
 from services.tracking.models import ModelCatalogue
@@ -57,6 +58,7 @@ class Services:
     publications: Publications
     metrics: MetricsReader
     store: EvidenceStore
+    preflight: Preflight
     verdicts: Verdicts
     decisions: Decisions
     health: HealthChecks
@@ -90,6 +92,7 @@ def build_services(settings: Settings) -> Services:
     metrics = open_metrics(settings)
     operations = Operations(engine, store)
     verdicts = Verdicts(Sources(store, engine, metrics, models, runs, settings))
+    publications = Publications(store, queue, engine, operations, models, settings)
     return Services(
         settings=settings,
         engine=engine,
@@ -100,9 +103,10 @@ def build_services(settings: Settings) -> Services:
         training=TrainingJobs(database, queue, settings),
         predictions=PredictionClient(settings.request_timeout_s, engine.relay),
         replays=ReplayJobs(store, queue, engine, settings, begin_test=partial(_begin_test, verdicts)),
-        publications=Publications(store, queue, engine, operations, models, settings),
+        publications=publications,
         metrics=metrics,
         store=store,
+        preflight=Preflight(engine, models.resolve, publications.prepare),
         verdicts=verdicts,
         decisions=open_decisions(
             settings,

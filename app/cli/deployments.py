@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli import preflight
 from app.cli.options import (
     deployment_key,
     json_option,
@@ -44,6 +45,8 @@ FAILURE_STANDS_S = 2.0  # an older failure may still be in the status for a mome
 @click.option("-f", "--file", metavar="FILE", help="A SeldonDeployment manifest instead (- for stdin).")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it answers.")
 @click.option("--dry-run", is_flag=True, help="Write the manifest as YAML and change nothing.")
+@click.option("--check", is_flag=True, help="Say what would keep it from working, and change nothing.")
+@click.option("--skip-check", is_flag=True, help="Apply it whatever the pre-flight check would find.")
 @why_option
 @take_over_option
 @json_option
@@ -58,11 +61,13 @@ def deploy(
     file: str | None,
     wait: bool,
     dry_run: bool,
+    check: bool,
+    skip_check: bool,
     why: str,
     take_over: bool,
     as_json: bool,
 ) -> None:
-    """Create or change a deployment.
+    """Create or change a deployment. What would certainly fail is refused before that (exit code 2).
 
     REF is a run id, runs:/<run>/<path>, models:/m-<id>, models:/<name>/<version>, models:/<name>@<alias> or a folder.
 
@@ -70,6 +75,7 @@ def deploy(
     Example: python -m app deploy wine --a 3f2e... --b models:/wine@challenger --split 80/20 --why "first try"
              python -m app deploy -f manifests/examples/ab-test.yaml
     JSON: {"namespace", "name", "version", "settled", "requested", "in_force", "url", "predictors": [...]}
+    With --check: {"blocks": [{"topic", "predictor", "what", "mend", "fix"}], "warns": [...], "fine": [...]}
     """
     if file is not None and (name or ref_a or ref_b or ref_shadow or split):
         raise click.UsageError("A manifest says it all: give either -f or NAME with --a and --b.")
@@ -91,6 +97,13 @@ def deploy(
             say(f"The models of {', '.join(prepared.waiting)} would be published first.")
         click.echo(built.engine.preview(prepared.deployment, note=because), nl=False)
         return
+    if check or not skip_check:
+        report = preflight.run(built, deployment, because, fine_too=check and not as_json)
+        if check and as_json:
+            put_json(preflight.rows(report))
+        preflight.refuse_if_blocked(report, deployment.key)
+        if check:
+            return
     status = apply(built, deployment, because)
     say(f"Deployment {deployment.key} is accepted.")
     if wait:

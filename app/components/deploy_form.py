@@ -11,9 +11,10 @@ from app import reads, state
 from app.components import base as bases
 from app.components.arms import draw_arm_title
 from app.components.arms import label as arm_label
-from app.components.draft import FIRST, SECOND, SHADOW, ArmDraft, arm_name, arms_of, compose, mismatch
+from app.components.draft import FIRST, SECOND, SHADOW, ArmDraft, arm_name, arms_of, compose
 from app.components.manifest_view import draw_manifest
 from app.components.model_picker import RECENT_RUNS, draw_picker, draw_resolved, draw_tracking_notice, known_choices
+from app.components.preflight import chosen_mends, draw_preflight
 from app.components.split_slider import EDITOR, after_change, contested, draw_share_slider, draw_stale
 from app.components.take_over import ask_take_over
 from app.components.target import Target
@@ -22,6 +23,7 @@ from app.state import Param
 from app.wiring import note, services
 from services.domain import MAX_REPLICAS, Deployment, DeploymentStatus, Predictor
 from services.errors import DecantError
+from services.preflight.mending import mended
 
 START_SHARE = 20  # percent for B in a new deployment, as in the tutorial
 JOIN_SHARE = 0  # for a B that joins a live A: nothing moves before somebody moves it
@@ -67,14 +69,13 @@ def draw_deploy_form(target: Target, hindrance: str = "") -> None:
     with st.expander("Shadow C: gets a copy of every request, its answers go to nobody", expanded=bool(present.shadow)):
         name_c = arm_name(present.shadow, SHADOW, {name_a, name_b, *(p.name for p in present.others)})
         shadow = _draw_arm(slot_c, name_c, key, problems)
-    if first and second and first.model and second.model and (words := mismatch(first.model, second.model)):
-        st.warning(f"**A and B take different inputs:** {escape(words)}.", icon=":material/rule:")
     if not first:
         if not problems:
             problems.append("Choose a model for A.")
         _draw_apply(target, None, "", base, problems)
         return
-    wanted = compose(target.namespace, target.name, live, first, second, shadow, share)
+    composed = compose(target.namespace, target.name, live, first, second, shadow, share)
+    wanted = mended(composed, chosen_mends(key))
     if second and wanted.predictors[0].model_uri == wanted.predictors[1].model_uri:
         st.info(
             "A and B are the same model: an A/A test, in which any difference is chance.", icon=":material/balance:"
@@ -84,6 +85,9 @@ def draw_deploy_form(target: Target, hindrance: str = "") -> None:
     changed = draw_manifest(yaml_text, target.key, live is not None) if yaml_text else False
     if yaml_text and not changed and not problems:
         problems.append("This is what is live already.")
+    elif not problems:
+        with boundary("The pre-flight check"):
+            problems += draw_preflight(reads.preflight(wanted, note().who), wanted, key)
     if status and base.version != status.version:
         if written == live:
             bases.renew(EDITOR, target.key, status)

@@ -102,20 +102,3 @@ def diff(before: str, after: str) -> str:
     """The unified diff of two manifests; empty when they are equal."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "live", "wanted", lineterm="", n=3)
     return "\n".join(lines)
-
-
-def mismatch(first: ModelRef, second: ModelRef) -> str:
-    """In words, how the inputs of two models differ; empty when one request fits both."""
-    one, two = first.signature, second.signature
-    if one.named and two.named:
-        only_one = [n for n in one.names if n not in two.names]
-        only_two = [n for n in two.names if n not in one.names]
-        parts = []
-        if only_one:
-            parts.append(f"only A wants {', '.join(only_one)}")
-        if only_two:
-            parts.append(f"only B wants {', '.join(only_two)}")
-        return "; ".join(parts)
-    if bool(one.columns) != bool(two.columns):
-        return "one wants named columns and the other does not"
-    return ""

@@ -16,7 +16,7 @@ def _of(**methods: str) -> dict[str, frozenset[str]]:
 
 
 READS: Methods = _of(
-    engine="endpoint events get list loads_unseen logs manifest preview startup",
+    engine="endpoint events get list loads_unseen logs manifest preflight preview startup",
     operations="history",
     runs="artifacts experiments ping registered_models row_split run search tracking_uri",
     models="resolve",
@@ -33,6 +33,7 @@ READS: Methods = _of(
     store__publications="get in_state recent source_of",
     store__tests="every get recent running",
     store__decisions="get recent unfinished",
+    preflight="check",
     verdicts="assess propose running tests",
     decisions="get preview recent report standing",
     health="all one",
@@ -55,6 +56,7 @@ CHANGES: Methods = _of(
     store__publications="add move note_address",
     store__tests="conclude end start",
     store__decisions="add move reopen",
+    preflight="",
     verdicts="begin_with end start",
     decisions="decide settle undo",
     health="",

@@ -6,9 +6,21 @@ whether a controller of ours or Seldon's operator does the work.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Relay, Split, Startup
+from services.domain import (
+    ChangeNote,
+    Deployment,
+    DeploymentStatus,
+    Endpoint,
+    Event,
+    Finding,
+    ModelFacts,
+    Relay,
+    Split,
+    Startup,
+)
 
 
 class Engine(Protocol):
@@ -81,6 +93,15 @@ class Engine(Protocol):
 
     def startup(self, namespace: str, name: str, predictor: str) -> Startup:
         """How far the predictor is on its way up, and what is known of why it does not get there. Raises NotFound."""
+        ...
+
+    def preflight(
+        self, deployment: Deployment, models: Mapping[str, ModelFacts], *, note: ChangeNote
+    ) -> Sequence[Finding]:
+        """What would keep the deployment from working on this engine, as far as that can be seen; changes nothing.
+
+        `models` has what is known of the models, by predictor. Problems that `preview` raises are not repeated.
+        """
         ...
 
     def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:

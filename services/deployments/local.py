@@ -6,10 +6,13 @@ quickly, and a command given while the controller is down is carried out when it
 
 from __future__ import annotations
 
+import importlib.metadata
+import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from services.deployments import local_preflight
 from services.deployments.desired import Desired, DesiredStore, render
 from services.deployments.local_start import came_up, startup_of
 from services.deployments.manifest import from_yaml
@@ -19,8 +22,11 @@ from services.domain import (
     DeploymentStatus,
     Endpoint,
     Event,
+    Finding,
+    ModelFacts,
     Phase,
     PredictorStatus,
+    Severity,
     Split,
     Startup,
     check_name,
@@ -133,6 +139,16 @@ class LocalEngine:
         log, port = (logs[at], behind[at].port) if at is not None else ([], None)
         return startup_of(status, log, port=port, budget_s=budget_s)
 
+    def preflight(
+        self, deployment: Deployment, models: Mapping[str, ModelFacts], *, note: ChangeNote
+    ) -> Sequence[Finding]:
+        del note  # on one machine everybody may do everything
+        found = list(local_preflight.findings(deployment, models, platform.python_version(), _installed))
+        if not self._controller_lives():
+            words = "The controller does not run: the deployment would be kept until it is back."
+            found.append(Finding(Severity.WARNS, "engine", words, "Start Decant with `make run`."))
+        return found
+
     def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:
         return render(self._desired.put(deployment, note, None, dry_run=True))
 
@@ -224,6 +240,13 @@ class LocalEngine:
             if not self._controller_lives():
                 raise Unavailable("The controller", "", saved)
             raise Unavailable("The gateway", f"it did not take the split within {CONFIRM_TIMEOUT_S:g} s", saved)
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _predictor_status(name: str, replicas: int, desired: Desired, record: DeploymentRecord | None) -> PredictorStatus:

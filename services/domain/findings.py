@@ -21,6 +21,7 @@ class Fix(StrEnum):
 
     XTYPE = "xtype"  # hand named columns to the model
     NODE_NAMES = "node-names"  # a graph node name of its own for each arm
+    START_BUDGET = "start-budget"  # time enough to build an environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class ModelFacts:
         conda: text of the conda.yaml that its `env` entry names; None when there is none.
         env: the `env` entry of its python_function flavour, by environment manager; older models name one file,
             which is given here as `conda`.
+        env_is_mapping: whether that entry is a mapping, as MLflow 2 and later write it.
         mlflow_version: of the MLflow that saved it; empty if it does not say.
         named_columns: whether it wants its columns by name.
     """
@@ -57,5 +59,6 @@ class ModelFacts:
     requirements: tuple[str, ...] = ()
     conda: str | None = None
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    env_is_mapping: bool = False
     mlflow_version: str = ""
     named_columns: bool = False

@@ -10,9 +10,11 @@ from typing import Any
 
 import yaml
 
-from services.errors import InvalidInput, NotFound
+from services.domain import ModelFacts
+from services.errors import InvalidInput, NotFound, Unavailable
 from services.schema import Signature
 from services.tracking.door import Door
+from services.tracking.needs import CONDA, read_facts
 from services.tracking.signatures import read_example, read_signature, with_examples
 
 MLMODEL = "MLmodel"
@@ -33,6 +35,7 @@ class ModelFiles:
     requirements: tuple[str, ...]
     run_id: str | None
     model_id: str | None
+    facts: ModelFacts
 
 
 def read_model_files(door: Door, location: str, title: str) -> ModelFiles:
@@ -75,6 +78,7 @@ def _understand(mlmodel: Mapping[str, Any], texts: Mapping[str, str], title: str
         requirements=tuple(line for line in requirements if line and not line.startswith("#")),
         run_id=mlmodel.get("run_id"),
         model_id=mlmodel.get("model_id"),
+        facts=read_facts(mlmodel, texts, signature.named),
     )
 
 
@@ -87,11 +91,16 @@ def _read_remote(door: Door, location: str) -> dict[str, str]:
     with door.asking("model", location), tempfile.TemporaryDirectory() as folder:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        repository: Any = get_artifact_repository(location, tracking_uri=door.tracking_uri)
-        texts = {}
-        for entry in repository.list_artifacts():
-            if not entry.is_dir and _wanted(entry.path, entry.file_size):
-                texts[entry.path] = Path(repository.download_artifacts(entry.path, folder)).read_text(errors="replace")
+        try:
+            repository: Any = get_artifact_repository(location, tracking_uri=door.tracking_uri)
+            texts = {}
+            for entry in repository.list_artifacts():
+                if not entry.is_dir and _wanted(entry.path, entry.file_size):
+                    file = Path(repository.download_artifacts(entry.path, folder))
+                    texts[entry.path] = file.read_text(errors="replace")
+        except ImportError as error:  # MLflow imports a bucket's client when it first meets such an address
+            words = f"{location.partition('://')[0]}:// needs the Python module {error.name}, which is not installed"
+            raise Unavailable("The model's store", words, "Install it where Decant runs.") from error
         return texts
 
 
@@ -99,4 +108,4 @@ def _wanted(name: str, size_bytes: int | None) -> bool:
     # Input examples are JSON in the model's root; serving_input_example.json repeats them in another form.
     small = (size_bytes or 0) <= MAX_TEXT_BYTES
     example = name.endswith(".json") and not name.startswith("serving_input")
-    return name in (MLMODEL, REQUIREMENTS) or (small and example)
+    return name in (MLMODEL, REQUIREMENTS, CONDA) or (small and example)

@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from services.domain import Parameter, Provenance
+from services.domain import ModelFacts, Parameter, Provenance
 from services.errors import InvalidInput, NotFound
 from services.schema import Signature
 from services.tracking.artifacts import MLMODEL, read_model_files
@@ -53,6 +53,7 @@ class ModelRef:
     python_version: str
     requirements: tuple[str, ...]
     location: str = ""  # where its files are, as an artifact URI or a path
+    facts: ModelFacts = field(default_factory=lambda: ModelFacts(""))
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -101,6 +102,7 @@ class ModelCatalogue:
             files.python_version,
             files.requirements,
             found.location,
+            replace(files.facts, uri=found.uri),
         )
         self._remember(wanted, ref)
         return ref

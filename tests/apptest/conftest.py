@@ -25,6 +25,7 @@ from services.health import HealthChecks
 from services.jobs.publications import Publications
 from services.jobs.queue import open_queue
 from services.operations import Operations
+from services.preflight.check import Preflight
 from services.settings import ROOT, Settings
 from services.verdict.reading import Sources
 from services.verdict.service import Verdicts
@@ -102,10 +103,12 @@ def dashboard(tmp_path: Path, tracking_uri: str) -> Iterator[Dashboard]:
     engine = MemoryEngine()
     operations = Operations(engine, built.store)
     made = Dashboard(built)
+    publications = Publications(built.store, open_queue(settings), engine, operations, built.models, settings)
     made.use(
         engine=engine,
         operations=operations,
-        publications=Publications(built.store, open_queue(settings), engine, operations, built.models, settings),
+        publications=publications,
+        preflight=Preflight(engine, built.models.resolve, publications.prepare),
         verdicts=Verdicts(Sources(built.store, engine, built.metrics, built.models, built.runs, settings)),
         health=HealthChecks({"MLflow": built.runs.ping, "Prometheus": lambda: built.metrics.ping() or "answers"}),
     )

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.domain import ChangeNote, Event, Phase, Split
+from app import reads
+from services.domain import ChangeNote, Event, Finding, Fix, Phase, Severity, Split
 from services.errors import Unavailable
 from services.tracking.models import ModelCatalogue
 from services.tracking.runs import RunCatalogue
@@ -237,6 +238,27 @@ class TestLive:
         assert deployment.predictor("b").provenance.run_id == seeded.second
         assert deployment.predictor("a").model_uri == "models:/m-a"
         assert deployment.split.as_dict() == {"a": 80, "b": 20}
+
+    def test_what_the_check_finds_blocks_with_its_reason_and_is_mended_by_a_button(
+        self, seeded: Seeded, dashboard: Dashboard
+    ):
+        dashboard.deploy("wine")
+        dashboard.engine.findings = [
+            Finding(Severity.BLOCKS, "quota", "The quota has no room.", "Ask for less."),
+            Finding(Severity.WARNS, "time", "It builds for minutes.", "Give it 20 minutes.", "b", Fix.START_BUDGET),
+        ]
+        app = dashboard.open("deploy", deployment=KEY, b=seeded.second)
+        assert "1 problem, " in texts(app)
+        assert "The quota has no room." in texts(app)
+        assert "Ask for less." in texts(app)
+        assert app.button(key="apply").disabled
+        dashboard.engine.findings = dashboard.engine.findings[1:]
+        reads.forget()
+        button(app, "Give it 20 min").click().run()
+        assert not app.exception
+        assert not app.button(key="apply").disabled
+        app.button(key="apply").click().run()
+        assert dashboard.engine.get("seldon", "wine").deployment.predictor("b").start_budget_s == 1200
 
     def test_nothing_to_apply_says_so(self, dashboard: Dashboard):
         dashboard.deploy("wine")

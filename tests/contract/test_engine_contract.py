@@ -14,7 +14,17 @@ import pytest
 from services.deployments.engine import Engine
 from services.deployments.kubernetes.engine import KubernetesEngine
 from services.deployments.manifest import from_yaml
-from services.domain import ChangeNote, Deployment, DeploymentStatus, Predictor, Provenance, Split, Step
+from services.domain import (
+    ChangeNote,
+    Deployment,
+    DeploymentStatus,
+    ModelFacts,
+    Predictor,
+    Provenance,
+    Severity,
+    Split,
+    Step,
+)
 from services.errors import Conflict, InvalidDeployment, InvalidName, NotFound
 from tests.support.api_server import TestCluster
 from tests.support.memory_engine import MemoryEngine
@@ -282,3 +292,13 @@ def test_moving_the_split_restarts_nothing(case: Case, deployment: Deployment, r
     case.engine.set_traffic(deployment.namespace, deployment.name, Split.of({"a": 10, "b": 90}), note=NOTE)
     settled(case, deployment)
     assert pids() == before
+
+
+def test_a_pre_flight_check_changes_nothing_and_speaks_of_arms_there_are(case: Case, deployment: Deployment) -> None:
+    facts = {"a": ModelFacts(case.model_a, ("python_function",))}
+    found = case.engine.preflight(deployment, facts, note=NOTE)
+    assert {f.predictor for f in found} <= {"", "a", "b"}
+    assert all(f.what and f.topic for f in found)
+    assert all(f.mend for f in found if f.severity is not Severity.FINE)
+    with pytest.raises(NotFound):
+        case.engine.get(deployment.namespace, deployment.name)

@@ -7,6 +7,7 @@ attributes.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -18,6 +19,8 @@ from services.domain import (
     DeploymentStatus,
     Endpoint,
     Event,
+    Finding,
+    ModelFacts,
     Phase,
     PredictorStatus,
     Split,
@@ -45,6 +48,8 @@ class MemoryEngine:
         self.down = ""  # when set, every call raises Unavailable with this part's name
         self.silent_gateway = False  # set_traffic keeps the wish but cannot confirm it; splits cannot be read
         self.phases: dict[tuple[str, str, str], tuple[Phase, str]] = {}  # (namespace, name, predictor) -> phase, reason
+        self.findings: list[Finding] = []  # what `preflight` says
+        self.seen_models: dict[str, ModelFacts] = {}  # what it was told last
         self.startups: dict[tuple[str, str, str], Startup] = {}  # what `startup` says; else made of phase and log
         self.log_lines: dict[tuple[str, str, str], list[str]] = {}
         self.managers: dict[tuple[str, str], str] = {}  # (namespace, name) -> another tool that manages it
@@ -123,6 +128,13 @@ class MemoryEngine:
         if key in self.startups:
             return self.startups[key]
         return startup_of(status, self.log_lines.get(key, []), port=1, budget_s=wanted.start_budget_s or 120)
+
+    def preflight(
+        self, deployment: Deployment, models: Mapping[str, ModelFacts], *, note: ChangeNote
+    ) -> Sequence[Finding]:
+        self._reach()
+        self.seen_models = dict(models)
+        return [f for f in self.findings if not f.predictor or f.predictor in [p.name for p in deployment.predictors]]
 
     def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:
         self._reach()

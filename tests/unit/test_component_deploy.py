@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.components.draft import ArmDraft, arm_name, compose, diff, mismatch
+from app.components.draft import ArmDraft, arm_name, compose, diff
 from app.components.model_picker import choices, run_label
 from app.components.observed import observe, split_since
 from app.components.rollout import last_failure
@@ -95,12 +95,6 @@ def test_diff_of_manifests():
         ["-", "replicas:", "2"],
         ["+", "replicas:", "3"],
     ]
-
-
-def test_mismatch_names_the_columns():
-    assert mismatch(model("1", "x", "y"), model("2", "y", "x")) == ""
-    assert mismatch(model("1", "x", "y"), model("2", "x", "z")) == "only A wants y; only B wants z"
-    assert "named columns" in mismatch(model("1", "x"), model("2", tensors=(TensorSpec("float64", (-1, 3)),)))
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from services.deployments.kubernetes import preflight
 from services.deployments.kubernetes.cluster import APPLY, JSON_PATCH, Cluster
 from services.deployments.kubernetes.copies import Copies
 from services.deployments.kubernetes.doctor import way_up
@@ -28,7 +29,19 @@ from services.deployments.kubernetes.writing import applied_body, traffic_patch
 from services.deployments.kubernetes.zero import broken, doubtful, silenced
 from services.deployments.manifest import to_yaml
 from services.deployments.stamps import stamps
-from services.domain import ChangeNote, Deployment, DeploymentStatus, Endpoint, Event, Relay, Split, Startup, check_name
+from services.domain import (
+    ChangeNote,
+    Deployment,
+    DeploymentStatus,
+    Endpoint,
+    Event,
+    Finding,
+    ModelFacts,
+    Relay,
+    Split,
+    Startup,
+    check_name,
+)
 from services.errors import Conflict, Foreign, InvalidDeployment, NotFound, Unavailable
 
 log = logging.getLogger(__name__)
@@ -155,6 +168,15 @@ class KubernetesEngine:
 
     def startup(self, namespace: str, name: str, predictor: str) -> Startup:
         return way_up(self._cluster, self._copies, self.get(namespace, name), predictor)
+
+    def preflight(
+        self, deployment: Deployment, models: Mapping[str, ModelFacts], *, note: ChangeNote
+    ) -> Sequence[Finding]:
+        namespace, name = deployment.namespace, deployment.name
+        self._check(namespace, name)
+        found = self._read_or_none(namespace, name)
+        present = self._status(found) if found else None
+        return preflight.findings(self._cluster, self._copies, deployment, present, models, self._as(note))
 
     def preview(self, deployment: Deployment, *, note: ChangeNote) -> str:
         return _shown(self._apply(deployment, replace(note, take_over=True), None, dry_run=True))
