@@ -63,6 +63,8 @@ def footnote(strand: Strand) -> str:
         said.append("The interval holds 0." if inside else "The interval excludes 0.")
     if missing := words.left(strand):
         said.append(f"A decision is likely after {missing}.")
+    if seen := words.visible(strand):
+        said.append(seen)
     return " ".join(said)
 
 

@@ -28,16 +28,6 @@ _PASS = outcomes.c["pass"]  # a keyword in Python, so never an attribute
 
 
 @dataclass(frozen=True)
-class RewardSummary:
-    """The rewards of one predictor in the ledger. `mean` is None without any; `failed` counts unanswered rows."""
-
-    predictor: str
-    n: int
-    mean: float | None
-    failed: int
-
-
-@dataclass(frozen=True)
 class ArmLedger:
     """What the ledger knows of one arm of one replay: the sums from which its counters are made again."""
 
@@ -148,24 +138,6 @@ class EvidenceStore:
         query = query.order_by(outcomes.c.at.desc(), outcomes.c.id.desc()).limit(limit)
         with connect(self._database) as connection:
             return [outcome_of(row) for row in connection.execute(query).mappings()]
-
-    def reward_summary(self, namespace: str, deployment: str, replay: int | None = None) -> list[RewardSummary]:
-        """Rewards per predictor as the ledger has them, by name; rows that nobody answered count under ""."""
-        found = [blocks.c.namespace == namespace, blocks.c.deployment == deployment]
-        if replay is not None:
-            found.append(blocks.c.replay == replay)
-        columns = (blocks.c.reward_n, blocks.c.reward_total, blocks.c.failed)
-        query = (
-            sa.select(blocks.c.predictor, *(sa.func.sum(column) for column in columns))
-            .where(*found)
-            .group_by(blocks.c.predictor)
-            .order_by(blocks.c.predictor)
-        )
-        with connect(self._database) as connection:
-            return [
-                RewardSummary(name, int(n), float(total) / int(n) if n else None, int(bad))
-                for name, n, total, bad in connection.execute(query)
-            ]
 
     def recorded_rows(self, replay: int) -> set[tuple[int, int]]:
         """The (pass, row) pairs of a replay that the ledger already has."""

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from services.stats.adaptive import small_batch_stretch
-from services.stats.difference import Difference, always_valid
+from services.stats.difference import Difference
 from services.stats.sequence import Floats
 from services.stats.welch import student, welch_df
 
@@ -50,27 +49,6 @@ class BatchMean:
     intervals: int
 
 
-def deltas(n: ArrayLike, s: ArrayLike) -> tuple[Floats, Floats]:
-    """Growth of one series (one replica) between samples of its feedback count and of its reward sum.
-
-    Args:
-        n, s: cumulated counts and sums from the same scrapes, shape (k,), oldest first.
-
-    Returns:
-        Two arrays of shape (k - 1,). Where the count falls, the replica began again at 0: both values after the fall
-        are growth. Only the count tells, since a sum of rewards may fall, or rise, by itself; deciding from each
-        separately mixes growth of different lives. Take growth per series, and add up series afterwards.
-
-    Raises:
-        ValueError: for shapes that differ.
-    """
-    counts, sums = np.asarray(n, dtype=np.float64), np.asarray(s, dtype=np.float64)
-    if counts.shape != sums.shape or counts.ndim != 1:
-        raise ValueError(f"shapes {counts.shape}, {sums.shape}")
-    fell = np.diff(counts) < 0
-    return np.where(fell, counts[1:], np.diff(counts)), np.where(fell, sums[1:], np.diff(sums))
-
-
 def batch_mean(n: ArrayLike, s: ArrayLike) -> BatchMean:
     """Ratio of sums r = S/N with variance m/(m-1) sum (s_t - r n_t)^2 / N^2 over the m intervals with feedback.
 
@@ -89,26 +67,12 @@ def batch_mean(n: ArrayLike, s: ArrayLike) -> BatchMean:
     return BatchMean(mean, m / (m - 1) * spread / total**2, m)
 
 
-def difference(batches: Batches, *, planned: float, alpha: float = 0.05) -> Difference:
-    """mean B - mean A under one split that never moved, always-valid, widened by t/z at the smaller arm's intervals.
-
-    After a moved split use adaptive.aipw. `intervals` counts those of the arm with fewer.
-    """
-    a, b = batch_mean(batches.n_a, batches.s_a), batch_mean(batches.n_b, batches.s_b)
-    fewer = min(a.intervals, b.intervals)
-    return always_valid(
-        b.mean - a.mean,
-        math.sqrt(a.variance + b.variance),
-        batches.total_n,
-        planned=planned,
-        alpha=alpha,
-        stretch=float(small_batch_stretch(fewer, alpha)),
-        intervals=fewer,
-    )
-
-
 def fixed(batches: Batches, alpha: float = 0.05) -> Difference:
-    """The same difference with Welch's t interval, for one look that was fixed in advance."""
+    """mean B - mean A under one split that never moved, with Welch's t interval: for one look, fixed in advance.
+
+    What decides is adaptive.aipw, which holds at every look and after a moved split. `intervals` counts those of the
+    arm with fewer.
+    """
     a, b = batch_mean(batches.n_a, batches.s_a), batch_mean(batches.n_b, batches.s_b)
     fewer = min(a.intervals, b.intervals)
     df = welch_df(a.variance, a.intervals - 1, b.variance, b.intervals - 1) if fewer >= 2 else 1.0

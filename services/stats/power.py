@@ -1,8 +1,4 @@
-"""How many observations a difference of a given size takes, and how many more from here.
-
-Two rules for each number: fixed (one look, classical interval) and always-valid (any number of looks). With pairs, the
-variance of one observation is that of a row's difference; with divided traffic it is `unit_variance`.
-"""
+"""How large a difference can be seen by now, and how many more observations a decision takes."""
 
 from __future__ import annotations
 
@@ -15,39 +11,6 @@ from services.stats.sequence import multiplier
 POWER = 0.8
 MOST = 1_000_000_000
 """Beyond this many observations a forecast is as good as never."""
-
-
-def unit_variance(sd_a: float, sd_b: float, share_b: float) -> float:
-    """Variance per request of mean B - mean A when B gets `share_b`: s_A^2/(1 - q) + s_B^2/q.
-
-    Raises ValueError unless 0 < share_b < 1.
-    """
-    if not 0 < share_b < 1:
-        raise ValueError(f"share_b={share_b}")
-    return sd_a**2 / (1 - share_b) + sd_b**2 / share_b
-
-
-def needed_fixed(effect: float, variance: float, *, alpha: float = 0.05, power: float = POWER) -> int:
-    """Observations for one classical look: (z_(1 - alpha/2) + z_power)^2 variance / effect^2, rounded up.
-
-    Raises ValueError for an effect of 0.
-    """
-    return _rounded((float(ndtri(1 - alpha / 2)) + float(ndtri(power))) ** 2, effect, variance)
-
-
-def needed(effect: float, variance: float, *, alpha: float = 0.05, power: float = POWER) -> int:
-    """Observations until the always-valid interval excludes 0 with probability of at least `power`.
-
-    (M + z_power)^2 variance / effect^2 with M = 3.04 (alpha .05), the multiplier at n = planned: for a test whose N*
-    is set to this very number, as it should be. A sequence also stops earlier, so the true number is smaller, by about
-    an eighth in simulation. Raises ValueError for an effect of 0.
-    """
-    return _rounded((multiplier(1.0, 1.0, alpha) + float(ndtri(power))) ** 2, effect, variance)
-
-
-def detectable_fixed(se: float, *, alpha: float = 0.05, power: float = POWER) -> float:
-    """Smallest difference that one classical look at this standard error would have found with probability `power`."""
-    return (float(ndtri(1 - alpha / 2)) + float(ndtri(power))) * se
 
 
 def detectable(se: float, n: int, *, planned: float, alpha: float = 0.05, power: float = POWER) -> float:
@@ -95,9 +58,3 @@ def _total(distance: float, se: float, n: int, planned: float, alpha: float) -> 
         middle = (below + above) // 2
         below, above = (below, middle) if decided(middle) else (middle, above)
     return above
-
-
-def _rounded(factor: float, effect: float, variance: float) -> int:
-    if effect == 0:
-        raise ValueError("no number of observations finds an effect of 0")
-    return math.ceil(factor * variance / effect**2)

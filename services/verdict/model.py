@@ -120,6 +120,7 @@ class Strand:
         welch: the classical 95 % interval at this look, for those who expect it; not valid for repeated looks.
         adjusted_for: traffic changes that the estimate is adjusted for.
         remaining_n, remaining_s: pairs or feedbacks, and seconds at the present rate, until a decision is likely.
+        detectable: the smallest true difference that would be seen by now in 80 % of such tests; None without interval.
         agreement: share of pairs on which both arms answered the same; None for live traffic.
         formula: which estimator, in words a statistician knows.
         query: the PromQL or the words for the ledger's query behind it.
@@ -139,6 +140,7 @@ class Strand:
     adjusted_for: int = 0
     remaining_n: int | None = None
     remaining_s: float | None = None
+    detectable: float | None = None
     agreement: float | None = None
     formula: str = ""
     query: str = ""

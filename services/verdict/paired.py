@@ -45,6 +45,9 @@ def paired_strand(rule: Rule, side: PairedSide, tail: str | None, rows_per_s: fl
         welch=None if withheld else as_interval(welch_paired(whole, rule.alpha)),
         remaining_n=left,
         remaining_s=left / rows_per_s if left and rows_per_s else None,
+        detectable=None
+        if withheld
+        else power.detectable(found.se, found.n, planned=rule.planned_pairs, alpha=rule.alpha_each),
         agreement=agree / pairs,
         formula=FORMULA,
         query=_query(side),

@@ -151,6 +151,8 @@ def _strand(assessment: Assessment, strand: Strand) -> str:
         facts.append(("Adjusted for", words.adjusted(strand)))
     if missing := words.left(strand):
         facts.append(("Until a decision is likely", missing))
+    if seen := words.visible(strand):
+        facts.append(("Power", seen))
     facts += [
         ("Estimator", strand.formula),
         ("Window", f"{_at(assessment.test.started_at)} to {_at(assessment.as_of)}"),

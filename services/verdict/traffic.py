@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from services.stats import adaptive, difference, gates, power
+from services.stats import adaptive, batches, difference, gates, power
+from services.stats.batches import Batches
 from services.stats.difference import Difference
 from services.stats.sums import Sums
 from services.stats.welch import welch
@@ -73,9 +74,11 @@ def counters_strand(rule: Rule, seen: LiveIntervals, tail: str | None, promql: s
         mean_a=float(seen.s_a.sum()) / n_a if n_a else None,
         mean_b=float(seen.s_b.sum()) / n_b if n_b else None,
         curve=() if found is None else _curve(rule, seen),
+        welch=None if found is None or seen.changes else as_interval(batches.fixed(_batches(seen), rule.alpha)),
         adjusted_for=seen.changes,
         remaining_n=left,
         remaining_s=left / rate if left and rate else None,
+        detectable=None if found is None else _detectable(rule, found),
         formula=FROM_COUNTERS,
         query=promql,
         read_from=LiveFrom.COUNTERS,
@@ -114,6 +117,7 @@ def ledger_strand(
         welch=as_interval(welch(a.reward, b.reward, rule.alpha)) if shown and len(strata) == 1 else None,
         adjusted_for=len(strata) - 1,
         remaining_n=None if withheld else _left(rule, found),
+        detectable=None if withheld else _detectable(rule, found),
         formula=FROM_LEDGER,
         query="Ledger: rows of the test's live replays, by the split in force.",
         read_from=LiveFrom.LEDGER,
@@ -150,6 +154,14 @@ def _rate_per_s(seen: LiveIntervals) -> float | None:
         return None
     span_s = float(seen.ends[-1] - seen.ends[-last - 1])
     return float(seen.n_a[-last:].sum() + seen.n_b[-last:].sum()) / span_s if span_s > 0 else None
+
+
+def _batches(seen: LiveIntervals) -> Batches:
+    return Batches.of(seen.n_a, seen.s_a, seen.n_b, seen.s_b)
+
+
+def _detectable(rule: Rule, found: Difference) -> float:
+    return power.detectable(found.se, found.n, planned=rule.planned_live, alpha=rule.alpha_each)
 
 
 def _left(rule: Rule, found: Difference) -> int | None:

@@ -142,6 +142,13 @@ def about(n: int) -> str:
     return f"about {count(round(n, 2 - len(str(n))) if n >= 100 else n)}"
 
 
+def visible(strand: Strand) -> str:
+    """How small a difference this much evidence shows; empty while that is not known."""
+    if not strand.detectable:
+        return ""
+    return f"A true difference of {number(strand.detectable)} would be seen by now in 80 % of such tests."
+
+
 def adjusted(strand: Strand) -> str:
     """`one traffic change`, `2 traffic changes`."""
     return "one traffic change" if strand.adjusted_for == 1 else f"{strand.adjusted_for} traffic changes"

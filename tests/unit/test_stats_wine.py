@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from services.stats import gates
 from services.stats.difference import paired
-from services.stats.power import needed_fixed, unit_variance
 from services.stats.sums import Sums
 from services.stats.welch import welch_paired
 from services.traffic.rewards import Reward, RewardKind
@@ -79,12 +79,14 @@ def test_the_tutorials_reward_says_the_opposite_and_is_flagged():
 
 
 def test_rows_needed():
-    """80 % power at one look: 179 rows sent to both, or 174,000 requests at 80/20."""
+    """80 % power at one look, 7.849 v/δ²: 179 rows sent to both, or 174,000 requests at 80/20."""
     a, b = earned(BOUNDED)
     d = Sums.of(b - a)
-    assert needed_fixed(d.mean, d.variance) == pytest.approx(179, abs=1)
-    split = unit_variance(Sums.of(a).sd, Sums.of(b).sd, 0.2)
-    assert needed_fixed(d.mean, split) == pytest.approx(174_484, rel=1e-3)
+    factor = (norm.ppf(0.975) + norm.ppf(0.8)) ** 2 / d.mean**2
+    assert factor == pytest.approx(7.849 / d.mean**2, rel=1e-3)
+    assert factor * d.variance == pytest.approx(179, abs=1)
+    split = Sums.of(a).variance / 0.8 + Sums.of(b).variance / 0.2
+    assert factor * split == pytest.approx(174_484, rel=1e-3)
 
 
 def test_four_hundred_rows_in_any_order_are_enough():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.verdict_tests import LIVE_FROM
+from app.components.verdict_evidence import footnote
 from services.errors import InvalidInput
 from services.traffic.rewards import Reward
 from services.verdict import words
@@ -31,6 +32,13 @@ def test_the_counters_name_the_winner_where_rewards_reach_them(world: VerdictWor
     found = world.assess()
     assert found.live is not None and found.live.read_from is LiveFrom.COUNTERS
     assert found.call is Call.SHIP and found.beside is None
+    interval, welch = found.live.interval, found.live.welch
+    assert interval is not None and welch is not None, "the classical one stands beside it, from the same counters"
+    assert welch.estimate == pytest.approx(CLEAR, abs=0.02)
+    assert interval.low < welch.low < welch.high < interval.high
+    assert found.live.detectable is not None and 0 < found.live.detectable < CLEAR
+    assert "would be seen by now" in words.visible(found.live) and words.visible(found.live) in footnote(found.live)
+    assert "would be seen by now" in render_report(found)
 
 
 def unread(world: VerdictWorld) -> Assessment:
