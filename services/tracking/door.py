@@ -34,6 +34,8 @@ _BRIEF = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
+BUCKET = "MLflow's artifact bucket"
+BUCKET_HINT = "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and MLFLOW_S3_ENDPOINT_URL where Decant runs."
 _set_here: set[str] = set()
 _IMPORTING = threading.Lock()
 _VERSION = re.compile(r"\d+\.\d+[\w.+-]*")
@@ -134,6 +136,7 @@ class Door:
     def _translating(self, kind: str, name: str) -> Iterator[None]:
         import_mlflow()
         import requests
+        from botocore.exceptions import BotoCoreError, ClientError
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -146,6 +149,10 @@ class Door:
             if status == 404:
                 raise NotFound(kind or "answer", name) from error
             raise Rejected(PART, status, str(error)) from error
+        except ClientError as error:
+            raise _bucket_refused(error, kind, name) from error
+        except BotoCoreError as error:
+            raise Unavailable(BUCKET, _short(error), BUCKET_HINT) from error
         except ModuleNotFoundError as error:  # MLflow imports a bucket's client library when it first meets a bucket
             missing = (error.name or "of its store").split(".")[0]
             hint = f"Install it where Decant runs: pip install {CLIENT_PACKAGES.get(missing, missing)}"
@@ -200,6 +207,15 @@ def _keep_brief(door: Door) -> None:
             os.environ[name] = value
             if name.startswith("MLFLOW_HTTP"):
                 _set_here.add(name)
+
+
+def _bucket_refused(error: Any, kind: str, name: str) -> DecantError:
+    """What an S3 server answered to MLflow's client, in words."""
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+    if status == 404:
+        return NotFound(kind or "file", name)
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    return Rejected(BUCKET, status, f"{code or 'refused'} for {kind} {name}".strip(), BUCKET_HINT)
 
 
 def _in_the_way(error: BaseException) -> bool:

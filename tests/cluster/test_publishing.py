@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,12 +19,14 @@ from services.domain import ChangeNote, DeploymentStatus, Resources
 from services.factory import Services, build_services
 from services.jobs.publications import Publication
 from services.jobs.states import JobState
-from services.settings import Settings
+from services.settings import ROOT, Settings
 from services.verdict.rule import Rule
 from tests.support.api_server import TestCluster
+from tests.support.mlflow_server import stop_tree
 from tests.support.operator import StatusOperator
 from tests.support.runs import Seeded, seed
-from tests.support.seaweed import BUCKET, RunningStore
+from tests.support.seaweed import BUCKET, SECRET, RunningStore
+from tests.support.waiting import wait_until
 
 ADA = ChangeNote("ada", "the new wines")
 
@@ -65,6 +70,51 @@ def published(services: Services, done: DeploymentStatus | Publication) -> Publi
     found = services.publications.get(done.id)
     assert (found.state, found.message) == (JobState.DONE, "")
     return found
+
+
+@pytest.fixture
+def worker(services: Services) -> Iterator[dict[str, str]]:
+    """A worker process with the settings of `services`; yields the variables that a command needs to work with it."""
+    own = {
+        f"DECANT_{name.upper()}": str(getattr(services.settings, name)) for name in services.settings.model_fields_set
+    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DECANT_", "MLFLOW_"))}
+    environment = {**inherited, **own}
+    with (services.settings.state_dir / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.jobs.worker"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+    try:
+        wait_until(lambda: services.health.one("Worker").ok, timeout_s=90, what="the worker")
+        yield environment
+    finally:
+        stop_tree(process)
+
+
+def test_the_command_publishes_shows_it_and_applies(
+    worker: dict[str, str], services: Services, cluster: TestCluster, namespace: str, runs: Seeded, prefix: str
+) -> None:
+    command = ["deploy", "wine", "-n", namespace, "--a", runs.first, "--b", runs.old_style, "--no-wait"]
+    done = subprocess.run(
+        [sys.executable, "-m", "app", *command, "--why", "the tutorial"],
+        cwd=ROOT,
+        env=worker,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    a, b = arms(cluster, namespace)
+    assert a["graph"]["modelUri"].startswith(f"s3://{BUCKET}/{prefix}/m-")
+    assert b["graph"]["modelUri"].startswith(f"s3://{BUCKET}/{prefix}/sha256-")
+    assert "Publication 1: a (" in done.stderr
+    assert f"b: {b['graph']['modelUri']}" in done.stderr
+    assert SECRET not in done.stderr + done.stdout
+    listed = subprocess.run(
+        [sys.executable, "-m", "app", "jobs"], cwd=ROOT, env=worker, capture_output=True, text=True, timeout=60
+    )
+    assert "publication" in listed.stdout
+    assert services.operations.history(namespace, "wine")[0].why == "the tutorial"
 
 
 def arms(cluster: TestCluster, namespace: str) -> list[dict[str, Any]]:

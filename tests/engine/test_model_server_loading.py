@@ -48,7 +48,7 @@ def test_a_damaged_pickle(tmp_path):
     assert code == 7 and "cannot be" in last_line(log)
 
 
-@pytest.mark.parametrize(("uri", "package"), [("gs://b/m", "google-cloud-storage"), ("s3://b/m", "boto3")])
+@pytest.mark.parametrize(("uri", "package"), [("gs://b/m", "google-cloud-storage")])
 def test_a_bucket_whose_client_library_is_missing(tmp_path, uri, package):
     code, log, _ = run_until_exit(tmp_path, uri, "--models-dir", str(tmp_path / "cache"))
     assert code == 7

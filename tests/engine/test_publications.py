@@ -15,7 +15,7 @@ import pytest
 from mlflow import MlflowClient
 
 from services.domain import ChangeNote, Deployment, DeploymentStatus, Predictor, Split
-from services.errors import InvalidInput
+from services.errors import InvalidInput, Unavailable
 from services.jobs.publications import Publication
 from services.jobs.states import JobState
 from services.publishing.marker import MARKER
@@ -26,7 +26,8 @@ from tests.support.mlflow_server import RunningMlflow
 from tests.support.models import elastic_net
 from tests.support.publication_worker import Desk, open_desk
 from tests.support.seaweed import BUCKET, SECRET, RunningStore
-from tests.support.waiting import wait_until
+from tests.support.tracking import tracking_at
+from tests.support.waiting import free_port, wait_until
 
 ADA = ChangeNote("ada", "the new wines")
 MANY = 120
@@ -255,6 +256,48 @@ def test_a_failure_is_kept_in_words_and_trying_again_works(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", variables["AWS_SECRET_ACCESS_KEY"])
     start()
     assert ended(desk, asked(desk, wine(f"models:/{library.logged}")).id).state is JobState.DONE
+
+
+@pytest.fixture
+def on_s3(
+    tmp_path: Path, s3: RunningStore, prefix: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Desk, str]]:
+    """A Decant whose MLflow keeps its artifacts on S3 itself, not behind its server; and a model in it."""
+    for name, value in {**variables, "MLFLOW_S3_ENDPOINT_URL": s3.endpoint}.items():
+        monkeypatch.setenv(name, value)
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("on-s3", artifact_location=f"s3://{BUCKET}/{prefix}/mlflow")
+    made = client.create_logged_model(experiment, name="wine")
+    with tracking_at(uri):  # a database looks up the place of a logged model's files wherever MLflow tracks
+        client.log_model_artifacts(made.model_id, str(elastic_net(tmp_path, "wine")))
+    client.finalize_logged_model(made.model_id, "READY")
+    yield open_desk(Settings(state_dir=tmp_path / "s3", mlflow_tracking_uri=uri, engine="kubernetes")), made.model_id
+
+
+def test_a_model_whose_files_are_on_s3_already_is_used_in_place(
+    on_s3: tuple[Desk, str], s3: RunningStore, prefix: str
+) -> None:
+    desk, model_id = on_s3
+    before = keys(s3, prefix)
+    done = desk.publications.apply(wine(f"models:/{model_id}"), note=ADA)
+    assert isinstance(done, DeploymentStatus), "nothing has to be published"
+    (arm,) = done.deployment.predictors
+    assert arm.model_uri.startswith(f"s3://{BUCKET}/{prefix}/mlflow/")
+    assert f"{arm.model_uri.removeprefix(f's3://{BUCKET}/{prefix}/')}/MLmodel" in before
+    assert arm.env_secret == "decant-models"
+    assert keys(s3, prefix) == before
+    assert desk.models.resolve(arm.model_uri).uri == f"models:/{model_id}"
+
+
+def test_a_bucket_of_mlflow_that_is_down_is_said_in_words(
+    on_s3: tuple[Desk, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, model_id = on_s3
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(Unavailable, match="MLflow's artifact bucket") as caught:
+        desk.publications.apply(wine(f"models:/{model_id}"), note=ADA)
+    assert "MLFLOW_S3_ENDPOINT_URL" in caught.value.hint
 
 
 def test_what_seldon_reads_is_applied_at_once(desk: Desk) -> None:

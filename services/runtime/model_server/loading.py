@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlparse
 import mlflow
 import mlflow.pyfunc
 import requests
+from botocore.exceptions import BotoCoreError, ClientError
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
@@ -97,7 +98,7 @@ def _download(uri: str, cache: Path, target: Path) -> None:
             raise _fetch_error(uri, error) from error
         except ImportError as error:  # MLflow imports a bucket's client library when it first meets such an address
             raise _client_missing(uri, error) from error
-        except (OSError, requests.RequestException) as error:
+        except (OSError, requests.RequestException, BotoCoreError, ClientError) as error:
             raise Unavailable("The model store", f"{uri}: {_first_line(error)}") from error
         if not (got / MLMODEL).is_file():
             found = ", ".join(sorted(p.name for p in got.iterdir())[:8]) if got.is_dir() else got.name
