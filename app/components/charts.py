@@ -15,6 +15,7 @@ import streamlit as st
 
 from app import format as fmt
 from app import theme
+from app.components.chart_parts import MARKS_AXIS, change_marks, local_time, time_axis
 from app.components.history import describe
 from app.components.live_chart import live_chart
 from services.domain import Change
@@ -36,7 +37,6 @@ NO_DATA = {
 COUNTED = {Chart.RPS: "requests", Chart.REWARD: "rewards", Chart.LATENCY: "requests", Chart.ERRORS: "errors"}
 DASHES = {"": "solid", "p50": "solid", "p75": "5px,2px", "p90": "8px,3px", "p95": "dash", "p99": "dot"}
 DASHES |= {"4xx": "dot", "5xx": "solid"}
-MARK_COLOR = theme.TOTAL_LIGHT
 
 
 def figure(
@@ -58,11 +58,12 @@ def figure(
     traces = []
     for series in lines:
         if series.times not in times:
-            times[series.times] = [_local(t, zone) for t in series.times]
+            times[series.times] = [local_time(t, zone) for t in series.times]
         traces.append(_line(series, times[series.times], predictors, data.unit, names))
     marks_inside = [m for m in marks if data.start <= fmt.aware(m.at) <= data.end]
     if marks_inside:
-        traces.append(_marks(marks_inside, zone))
+        found = [(local_time(m.at, zone), m.who, describe(m), m.why) for m in marks_inside]
+        traces.append({**change_marks(found), "showlegend": False})
     return {"data": traces, "layout": _layout(data, zone, since, counted)}
 
 
@@ -114,32 +115,6 @@ def _line(
     }
 
 
-def _marks(marks: Sequence[Change], zone: tzinfo | None) -> dict[str, Any]:
-    """Vertical lines on an axis of their own, as one trace: each hovers with who did what and why."""
-    x: list[str | None] = []
-    y: list[float | None] = []
-    texts: list[str] = []
-    for mark in marks:
-        at = _local(fmt.aware(mark.at), zone)
-        text = _html(f"{mark.who}: {describe(mark)}" + (f" — {mark.why}" if mark.why else ""))
-        x += [at, at, None]
-        y += [0, 1, None]
-        texts += [text, text, ""]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "change",
-        "x": x,
-        "y": y,
-        "yaxis": "y2",
-        "text": texts,
-        "line": {"color": MARK_COLOR, "width": 1.5, "dash": "4px,3px"},
-        "meta": {"dark": theme.TOTAL_DARK},
-        "hovertemplate": "%{text}<extra></extra>",
-        "showlegend": False,
-    }
-
-
 def _layout(data: ChartData, zone: tzinfo | None, since: datetime | None, counted: int) -> dict[str, Any]:
     bottom, top = _rewards_range(data) if data.chart is Chart.REWARD else (0.0, _ceiling(data))
     layout: dict[str, Any] = {
@@ -153,19 +128,9 @@ def _layout(data: ChartData, zone: tzinfo | None, since: datetime | None, counte
         "showlegend": True,
         # The same revision for the same view: Plotly then keeps zoom and hidden lines when the data moves on.
         "uirevision": f"{data.chart}-{data.step_s}",
-        "xaxis": {
-            "type": "date",
-            "range": [_local(data.start, zone), _local(data.end, zone)],
-            "hoverformat": "%H:%M:%S",
-            "showgrid": False,
-            "nticks": 7,
-            "tickformatstops": [
-                {"dtickrange": [None, 59_000], "value": "%H:%M:%S"},
-                {"dtickrange": [59_000, None], "value": "%H:%M"},
-            ],
-        },
+        "xaxis": time_axis(local_time(data.start, zone), local_time(data.end, zone)),
         "yaxis": {"range": [bottom, top], "zeroline": False, "nticks": 5, "tickformat": "~s" if top > 1000 else "~g"},
-        "yaxis2": {"range": [0, 1], "overlaying": "y", "visible": False, "fixedrange": True},
+        "yaxis2": MARKS_AXIS,
     }
     if data.empty:
         text = NO_DATA[data.chart]
@@ -215,13 +180,3 @@ def _rewards_range(data: ChartData) -> tuple[float, float]:
 def _position(predictor: str | None, predictors: Sequence[str]) -> int:
     """Arms that the deployment no longer has come after those it has."""
     return next((i for i, name in enumerate(predictors) if name == predictor), len(predictors))
-
-
-def _local(at: datetime, zone: tzinfo | None) -> str:
-    # Plotly draws wall-clock time as written, so the zone is applied here and then left out.
-    return at.astimezone(zone or UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _html(text: str) -> str:
-    """Plotly's labels understand a few HTML tags; names and reasons typed by people must not become any."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
