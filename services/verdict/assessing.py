@@ -134,7 +134,8 @@ class Assessing:
         self, seen: LiveIntervals | None, history: CounterHistory | None, strands: list[Strand], tails: list[str]
     ) -> tuple[Check, ...]:
         counted, mixed = None, bool(history is not None and self._read.undivided)
-        if history is not None and not mixed:
+        feeds = self._read.feeds
+        if history is not None and not mixed and feeds:
             counted = [self._counted(history, arm) for arm in self._arms]
         result = None if seen is None else srm(seen.routed_a, seen.routed_b, seen.share_b)
         # A reward that cannot be averaged is another question than whether there is enough of it.
@@ -149,11 +150,13 @@ class Assessing:
             ]
         booked = [through_split(self._read.blocks, arm) for arm in self._arms]
         return (
-            checks.attribution([checks.Booked(s.n, s.total) for s in booked], counted, mixed=mixed),
+            checks.attribution([checks.Booked(s.n, s.total) for s in booked], counted, mixed=mixed, feeds=feeds),
             checks.split(result, seen.changes if seen is not None else 0),
             checks.enough(passed, missing, decides=decides),
             checks.reward(self._rule.reward, tails, sum(s.n for s in strands)),
-            checks.feedback(None, None, mixed=True) if mixed else self._completeness(history, counted),
+            checks.feedback(None, None, mixed=mixed, feeds=feeds)
+            if mixed or not feeds
+            else self._completeness(history, counted),
             self._environment(),
         )
 

@@ -44,15 +44,24 @@ MIXED = "A replay to one arm that is older than this version of Decant has put i
 MIXED_ADVICE = "Start a new test to have it checked: replays to one arm send no feedback any more."
 
 
-def attribution(sent: Sequence[Booked], counted: Sequence[Booked] | None, *, mixed: bool = False) -> Check:
+NO_FEEDBACK = "The Open Inference Protocol has no feedback, so the arms' counters hold no rewards"
+
+
+def attribution(
+    sent: Sequence[Booked], counted: Sequence[Booked] | None, *, mixed: bool = False, feeds: bool = True
+) -> Check:
     """Whether each reward is booked at the arm that earned it; both sequences hold A and B.
 
     Args:
         sent: rewards in the ledger that went through the split, booked by request id.
         counted: what the arms' own counters say; None when they cannot be read.
         mixed: whether the counters hold rewards of rows that an old replay sent past the split.
+        feeds: whether the deployment's protocol has feedback.
     """
     key, title = "attribution", "Rewards at the right arm"
+    if not feeds:
+        words = f"{NO_FEEDBACK}; the ledger books every reward by the request that earned it."
+        return Check(key, title, Light.GREY, words)
     if mixed:
         words = f"{MIXED}, so that ledger and counters cannot be compared."
         return Check(key, title, Light.GREY, words, MIXED_ADVICE)
@@ -137,15 +146,19 @@ def reward(used: Reward, tails: Sequence[str], rewards: int) -> Check:
     return Check(key, title, Light.GREEN, f"No single request dominates: {count(rewards)} rewards of “{used.label}”.")
 
 
-def feedback(gap: Difference | None, rates: tuple[float, float] | None, *, mixed: bool = False) -> Check:
+def feedback(
+    gap: Difference | None, rates: tuple[float, float] | None, *, mixed: bool = False, feeds: bool = True
+) -> Check:
     """Whether rewards come back as often for both arms: those that are missing may be the bad ones.
 
     Args:
         gap: B's share of requests with feedback minus A's, with its interval; None below the gates.
         rates: the two shares.
-        mixed: as in `attribution`.
+        mixed, feeds: as in `attribution`.
     """
     key, title = "feedback", "Feedback complete"
+    if not feeds:
+        return Check(key, title, Light.GREY, f"{NO_FEEDBACK}; the ledger has a reward for every row with a truth.")
     if mixed:
         return Check(key, title, Light.GREY, f"{MIXED}, which would hide what is missing.", MIXED_ADVICE)
     if gap is None or rates is None:

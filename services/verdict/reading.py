@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from services.deployments.engine import Engine
 from services.deployments.manifest import from_yaml
-from services.domain import Change, Split
+from services.domain import V2, Change, Split
 from services.errors import DecantError
 from services.evidence.blocks import Block, PairBlock
 from services.evidence.decision_table import UNDONE
@@ -150,6 +150,14 @@ class Reading:
         """Rows whose rewards are in the counters, though they were sent to an arm past the split: of old replays."""
         fed = {record.id for record in self._every_replay if fed_past_split(record)}
         return [block for block in self.blocks if block.replay in fed]
+
+    @cached_property
+    def feeds(self) -> bool:
+        """Whether the deployment's protocol has feedback; taken to be so while the engine does not say."""
+        try:
+            return self._sources.engine.get(*self._where).deployment.protocol != V2
+        except DecantError:
+            return True
 
     def history(self, side: LiveSide) -> tuple[CounterHistory | None, str]:
         """The counters of the test's time, or why they cannot speak for it."""

@@ -88,3 +88,10 @@ def test_same_environment():
     assert columns.light is Light.AMBER and "pH" in columns.sentence
     assert checks.environment(around(), around(columns=None)).light is Light.AMBER
     assert "MLflow does not answer" in checks.environment(None, None, "MLflow does not answer").sentence
+
+
+def test_where_the_protocol_has_no_feedback_its_absence_is_no_fault() -> None:
+    sent = [checks.Booked(80, 40.0), checks.Booked(20, 10.0)]
+    for check in (checks.attribution(sent, None, feeds=False), checks.feedback(None, None, feeds=False)):
+        assert check.light is Light.GREY and "Open Inference Protocol has no feedback" in check.sentence
+        assert not check.advice
