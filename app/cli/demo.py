@@ -191,6 +191,8 @@ def _put_addresses(built: Services) -> None:
         ],
     )
     url = built.engine.endpoint(namespace, NAME).url
+    if not url:  # each arm has an address of its own
+        return
     click.echo()
     click.echo("Or ask for a prediction:")
     click.echo("  curl -X POST -H 'Content-Type: application/json' \\")

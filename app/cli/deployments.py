@@ -108,9 +108,12 @@ def deploy(
     say(f"Deployment {deployment.key} is accepted.")
     if wait:
         status = wait_until_settled(built, deployment.namespace, deployment.name)
-        say(f"It answers at {built.engine.endpoint(deployment.namespace, deployment.name).url}")
+        way = built.engine.endpoint(deployment.namespace, deployment.name)
+        say(f"It answers at {way.address}")
+        if way.note:
+            say(way.note)
     if as_json:
-        url = built.engine.endpoint(deployment.namespace, deployment.name).url
+        url = built.engine.endpoint(deployment.namespace, deployment.name).address
         put_json({**status_rows(status), "url": url})
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.options import deployment_key, json_option, namespace_option, read_text, services
-from app.cli.output import plain, put_json, put_table
+from app.cli.output import plain, put_json, put_table, say
 from app.format import latency
 from services.errors import DecantError, InvalidInput, InvalidPayload, Rejected
 from services.schema import NUMBERS, Signature
@@ -79,6 +79,8 @@ def predict(
                 _check_rows(built, deployment, rows, columns)  # says what the model's own words may not
             raise
         answers.append({**plain(prediction), "request": request, "response": response})
+    if None in arms and (way := built.engine.endpoint(namespace, name).note):
+        say(way)
     if as_json:
         put_json(answers)
         return

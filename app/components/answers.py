@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import format as fmt
 from app.components import arms
-from app.components.snippets import seldon_client_text
+from app.components.snippets import by_gateway, seldon_client_text
 from app.guard import escape, show_error
 from services.domain import Deployment
 from services.errors import NotFound
@@ -18,6 +18,7 @@ from services.traffic.snippets import curl_text, python_text
 from services.trials import Answer
 
 PAST_SPLIT = "Not sent as feedback: the arms' counters are for traffic that the split divides."
+NO_FEEDBACK = "Not sent as feedback: V2 has none."
 MAY_BE_NEGATIVE = "Not sent as feedback: it can be negative, and the arms' counters only grow."
 
 
@@ -32,12 +33,12 @@ def draw_answers(answers: Sequence[Answer], deployment: Deployment) -> None:
         st.markdown(words)
     first = answers[0]
     with st.expander("The same request as code", icon=":material/code:"):
-        curl, client, python = st.tabs(["curl", "SeldonClient", "Python"])
+        curl, python, *client = st.tabs(["curl", "Python", *(["SeldonClient"] if by_gateway(first.endpoint) else [])])
         curl.code(curl_text(first.endpoint, first.request), language="bash", wrap_lines=True)
-        client.code(
-            seldon_client_text(deployment.namespace, deployment.name, first.endpoint, first.request), language="python"
-        )
         python.code(python_text(first.endpoint, first.request), language="python")
+        for tab in client:
+            text = seldon_client_text(deployment.namespace, deployment.name, first.endpoint, first.request)
+            tab.code(text, language="python")
 
 
 def difference(answers: Sequence[Answer], deployment: Deployment) -> str:
@@ -69,6 +70,13 @@ def value_of(answer: Answer) -> object:
     return value
 
 
+def ledger_only(answer: Answer) -> str:
+    """Why a reward was not sent as feedback. Pure."""
+    if not answer.endpoint.feeds:
+        return NO_FEEDBACK
+    return PAST_SPLIT if answer.asked else MAY_BE_NEGATIVE
+
+
 def _draw_one(answer: Answer, deployment: Deployment) -> None:
     name = answer.predictor
     try:
@@ -94,7 +102,7 @@ def _draw_one(answer: Answer, deployment: Deployment) -> None:
                 st.metric(
                     "Reward, in the ledger",
                     fmt.number(answer.reward, 4),
-                    help=PAST_SPLIT if answer.asked else MAY_BE_NEGATIVE,
+                    help=ledger_only(answer),
                 )
     if answer.feedback_error is not None:
         lacking = "it has no reward" if answer.asked else "its feedback did not arrive"

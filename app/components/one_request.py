@@ -11,6 +11,7 @@ from app import reads
 from app.components.answers import draw_answers
 from app.components.request_fields import draw_fields, missing
 from app.components.reward_picker import draw_reward, read_truth
+from app.components.way_note import draw_way_note
 from app.guard import boundary, escape
 from app.wiring import services
 from services.domain import Deployment, DeploymentStatus, Phase
@@ -34,6 +35,7 @@ def draw_one_request(status: DeploymentStatus) -> None:
             f"Not ready: {', '.join(not_ready)}. Requests to it fail until it is; see the Deploy page.",
             icon=":material/hourglass_top:",
         )
+    draw_way_note(deployment)
     modes = [EACH, SPLIT]
     mode = st.segmented_control(
         "Where to", modes, default=EACH, required=True, key="trial-mode", persist_state="session"

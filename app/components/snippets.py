@@ -7,7 +7,12 @@ from pprint import pformat
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.domain import Endpoint
+from services.domain import SELDON, Endpoint
+
+
+def by_gateway(endpoint: Endpoint) -> bool:
+    """Whether `SeldonClient` can send there: Seldon's own protocol, through a gateway."""
+    return endpoint.protocol == SELDON and "/seldon/" in urlsplit(endpoint.url).path and endpoint.through is None
 
 
 def seldon_client_text(namespace: str, name: str, endpoint: Endpoint, request: Mapping[str, Any]) -> str:
@@ -32,10 +37,12 @@ def seldon_client_text(namespace: str, name: str, endpoint: Endpoint, request: M
     else:  # an array of mixed types would turn its numbers into text
         lines += [f"body = {pformat(dict(request), width=100, sort_dicts=False)}"]
         lines += [f"answer = sc.predict(raw_data=body{headers})"]
+    divided = ["# (An ingress of Seldon's divides feedback again, so it may land on another arm; Decant's does not.)"]
     lines += [
         "print(answer.response)",
         "",
         "# Once the truth is known:",
+        *(divided if endpoint.arms else []),
         "sc.feedback(prediction_request=answer.request, prediction_response=answer.response, reward=1.0)",
     ]
     return "\n".join(lines) + "\n"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.domain import V2, ChangeNote, Deployment, Endpoint, Outcome, OutcomeStatus, Predictor, Split
+from services.domain import V2, ChangeNote, Deployment, Endpoint, OutcomeStatus, Predictor, Split
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
 from services.traffic.attribution import UNKNOWN_ARM
@@ -22,6 +22,7 @@ from services.traffic.replayer import run_replay
 from services.traffic.rewards import Reward, RewardKind
 from services.trials import Trial, send_rows, try_row
 from services.truths.attaching import attach_truths
+from tests.support.replay_hooks import EngineHooks
 from tests.support.seldon_arms import SeldonArms, SeldonEngine
 
 NOTE = ChangeNote("ada", "a test")
@@ -39,31 +40,11 @@ def deployed(engine: SeldonEngine, protocol: str = "seldon") -> SeldonEngine:
     return engine
 
 
-class Ledger:
-    """Hooks of a replay: the engine as it is, outcomes in memory."""
-
-    def __init__(self, engine: SeldonEngine, on_save: Callable[[Progress], None] = lambda _: None) -> None:
-        self.engine, self.on_save = engine, on_save
-        self.outcomes: list[Outcome] = []
-
-    def endpoint(self, predictor: str | None) -> Endpoint:
-        return self.engine.endpoint("seldon", "wine", predictor)
-
-    def segment(self) -> str:
-        return self.engine.get("seldon", "wine").requested.text
-
-    def down(self, arm: str) -> bool:
-        return False
-
-    def save(self, outcomes: Sequence[Outcome], progress: Progress) -> None:
-        self.outcomes += outcomes
-        self.on_save(progress)
-
-    def by_arm(self) -> dict[str, int]:
-        return dict(Counter(outcome.predictor for outcome in self.outcomes))
+def ledger_of(engine: SeldonEngine, on_save: Callable[[Progress], None] = lambda _: None) -> EngineHooks:
+    return EngineHooks(engine, "seldon", "wine", on_save)
 
 
-def replayed(ledger: Ledger, rows: int = ROWS, **values: Any) -> Progress:
+def replayed(ledger: EngineHooks, rows: int = ROWS, **values: Any) -> Progress:
     made = [ReplayRow(i, (float(i), "red"), float(i)) for i in range(rows)]
     plan = ReplayPlan(7, "seldon", "wine", ("x", "colour"), made, BOUNDED, **({"patience_s": 10.0} | values))
     return asyncio.run(run_replay(plan, ledger, StopSignal()))
@@ -83,7 +64,7 @@ def store(tmp_path: Path) -> Iterator[EvidenceStore]:
 
 def test_feedback_of_live_rows_goes_to_the_arm_that_answered_where_an_ingress_would_scatter_it() -> None:
     with SeldonArms() as arms:
-        ledger = Ledger(deployed(SeldonEngine(arms)))
+        ledger = ledger_of(deployed(SeldonEngine(arms)))
         end = replayed(ledger)
         assert {o.status for o in ledger.outcomes} == {OutcomeStatus.OK} and end.done == ROWS
         assert all(o.routed and o.segment == "a=80,b=20" for o in ledger.outcomes)
@@ -107,7 +88,7 @@ def test_where_answers_do_not_tell_decant_draws_the_arm_by_the_split(
     nodes: dict[str, str] | None, ingress: bool
 ) -> None:
     with SeldonArms(nodes) as arms:
-        ledger = Ledger(deployed(SeldonEngine(arms, ingress=ingress)))
+        ledger = ledger_of(deployed(SeldonEngine(arms, ingress=ingress)))
         replayed(ledger)
         assert all(o.routed and o.segment == "a=80,b=20" for o in ledger.outcomes)
         assert arms.fed() == ledger.by_arm() and arms.strayed() == 0
@@ -123,7 +104,7 @@ def test_a_row_that_decant_draws_is_of_the_split_that_its_arm_was_drawn_by() -> 
             if progress.done > 100 and engine.get("seldon", "wine").requested["b"] == 0:
                 engine.set_traffic("seldon", "wine", Split.of({"a": 0, "b": 100}), note=NOTE)
 
-        ledger = Ledger(engine, move)
+        ledger = ledger_of(engine, move)
         replayed(ledger, rate=400)
         found = Counter((o.segment, o.predictor) for o in ledger.outcomes)
         assert set(found) == {("a=100,b=0", "a"), ("a=0,b=100", "b")}
@@ -140,7 +121,7 @@ def test_an_answer_whose_arm_cannot_be_told_gets_no_reward_and_says_why(store: E
 
     with SeldonArms() as arms:
         engine = deployed(Blind(arms))
-        ledger = Ledger(engine)
+        ledger = ledger_of(engine)
         end = replayed(ledger, 20)
         assert arms.fed() == {"a": 0, "b": 0}
         assert {(o.predictor, o.status, o.error) for o in ledger.outcomes} == {("", OutcomeStatus.OK, UNKNOWN_ARM)}
@@ -181,7 +162,7 @@ def test_single_requests_and_late_truths_reach_the_arms_own_service(
 def test_rewards_of_v2_deployments_live_in_the_ledger(nodes: dict[str, str] | None, store: EvidenceStore) -> None:
     with SeldonArms(nodes) as arms:
         engine, client = deployed(SeldonEngine(arms), V2), PredictionClient()
-        ledger = Ledger(engine)
+        ledger = ledger_of(engine)
         end = replayed(ledger, 300)
         assert {o.status for o in ledger.outcomes} == {OutcomeStatus.OK} and not end.errors
         assert ledger.by_arm() == {name: len(arm.predicted) for name, arm in arms.arms.items()}

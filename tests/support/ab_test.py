@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from services.domain import ChangeNote, Deployment, DeploymentStatus, Predictor
@@ -15,13 +16,18 @@ READY_S = 120
 
 
 def deploy(
-    services: Services, name: str, models: Mapping[str, Path | str], shares: tuple[int, ...]
+    services: Services,
+    name: str,
+    models: Mapping[str, Path | str],
+    shares: tuple[int, ...],
+    protocol: str = "seldon",
 ) -> DeploymentStatus:
     """Deploy `models` (by arm) as `name` unless there is one already, and wait until all its arms are ready."""
     try:
         services.engine.get(NAMESPACE, name)
     except NotFound:
-        services.operations.apply(_deployment(services, name, models, shares), note=ChangeNote("ann", "a test"))
+        wanted = replace(_deployment(services, name, models, shares), protocol=protocol)
+        services.operations.apply(wanted, note=ChangeNote("ann", "a test"))
 
     def settled() -> DeploymentStatus | None:
         status = services.engine.get(NAMESPACE, name)

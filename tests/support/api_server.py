@@ -68,14 +68,19 @@ class TestCluster:
         return name
 
     def options(
-        self, *namespaces: str, user: str = "", impersonate: bool = False, ingress: Ingress = "istio"
+        self,
+        *namespaces: str,
+        user: str = "",
+        impersonate: bool = False,
+        ingress: Ingress = "istio",
+        ingress_url: str = "http://ingress.test",
     ) -> ClusterOptions:
         """How an engine reaches this cluster: as the administrator, or as a user without rights of its own."""
         return ClusterOptions(
             kubeconfig=str(self.users[user] if user else self.kubeconfig),
             namespaces=namespaces,
             ingress=ingress,
-            ingress_url="http://ingress.test",
+            ingress_url=ingress_url,
             impersonate=impersonate,
         )
 

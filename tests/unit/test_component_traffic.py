@@ -10,13 +10,14 @@ import plotly.graph_objects as go
 import pytest
 
 from app import theme
-from app.components.answers import difference, value_of
+from app.components.answers import difference, ledger_only, value_of
 from app.components.replay_preview import arm_text, figure
 from app.components.replay_progress import describe, progress_text
 from app.components.request_fields import format_of, missing, read_json, step_of
 from app.components.reward_picker import read_truth
-from app.components.snippets import seldon_client_text
-from services.domain import Deployment, Endpoint, Prediction, Predictor
+from app.components.snippets import by_gateway, seldon_client_text
+from app.components.way_note import notes
+from services.domain import V2, Deployment, Endpoint, Prediction, Predictor
 from services.errors import InvalidPayload, Rejected
 from services.jobs.replay_values import Replay
 from services.jobs.states import JobState
@@ -151,3 +152,23 @@ class TestPreview:
         assert sum(first["y"][:-1]) == 2 and sum(second["y"][:-1]) == 3
         assert [t["line"]["color"] for t in drawn["data"]] == [theme.arm_color(i, dark=False) for i in (0, 1)]
         assert [t["meta"]["dark"] for t in drawn["data"]] == [theme.arm_color(i, dark=True) for i in (0, 1)]
+
+
+class TestWayNote:
+    def test_a_gateway_needs_no_word(self) -> None:
+        assert notes(Endpoint("http://h/seldon/seldon/wine")) == []
+
+    def test_drawn_arms_and_v2_are_said(self) -> None:
+        said = notes(Endpoint("", protocol=V2, drawn=True, note="Decant draws the arm."))
+        assert said[0] == "Decant draws the arm." and "V2, which has no feedback" in said[1]
+
+    def test_seldons_client_is_offered_where_it_can_send(self) -> None:
+        assert by_gateway(Endpoint("http://h/seldon/seldon/wine"))
+        assert not by_gateway(Endpoint("http://wine-b.seldon:8000", predictor="b"))
+        assert not by_gateway(Endpoint("http://h/seldon/seldon/wine", protocol=V2, model="a-model"))
+
+    def test_a_reward_that_stays_says_why(self) -> None:
+        kept = Answer(None, Endpoint("http://h", protocol=V2, model="m"), {}, reward=1.0)
+        assert ledger_only(kept) == "Not sent as feedback: V2 has none."
+        assert "can be negative" in ledger_only(Answer(None, Endpoint("http://h"), {}, reward=-1.0))
+        assert "the split divides" in ledger_only(Answer("a", Endpoint("http://h"), {}, reward=1.0))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.domain import Endpoint
+from services.domain import V2, Endpoint, ProxiedService
 from services.errors import InvalidPayload
 from services.traffic.pacing import Outages, RateWindow
 from services.traffic.protocol import error_words, feedback_body, read_prediction, response_values
@@ -79,6 +79,25 @@ def test_snippets_survive_any_value() -> None:
     assert f"{SPLIT.url}/api/v1.0/predictions" in words
     compile(python_text(PINNED, request), "snippet", "exec")
     assert "x-decant-predictor" not in python_text(SPLIT, request)
+
+
+def test_snippets_of_a_service_behind_the_api_server_forward_its_port_and_hold_no_secret() -> None:
+    api = "https://10.1.2.3:6443/api/v1/namespaces/seldon/services/wine-b:8000/proxy"
+    behind = Endpoint(api, predictor="b", through=ProxiedService("seldon", "wine-b", 8000))
+    request = {"data": {"names": [], "ndarray": [[1.5]]}}
+    for text in (curl_text(behind, request), python_text(behind, request)):
+        first, *rest = text.splitlines()
+        assert first.endswith("terminal: kubectl port-forward -n seldon service/wine-b 8000:8000")
+        assert "http://localhost:8000/api/v1.0/predictions" in "\n".join(rest)
+        assert "10.1.2.3" not in text and "Authorization" not in text
+    compile(python_text(behind, request), "snippet", "exec")
+
+
+def test_snippets_of_a_v2_deployment_ask_its_model() -> None:
+    v2 = Endpoint("http://h/seldon/seldon/wine", protocol=V2, model="a-model")
+    request = {"id": "p", "inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": [1.5]}]}
+    assert "http://h/seldon/seldon/wine/v2/models/a-model/infer" in curl_text(v2, request)
+    assert "/v2/models/a-model/infer" in python_text(v2, request)
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
