@@ -46,11 +46,11 @@ def _live(namespace: str, name: str, settled_before: bool) -> None:
         arm = status.predictor(predictor.name)
         if (startup := _startup(status, arm)) is None:
             continue
-        failure = last_failure(arm, events, status.changed_at)
+        failure, label = last_failure(arm, events, status.changed_at), arms_label(status.deployment, arm.name)
         if failure or startup.diagnosis:
-            draw_failure(status.deployment, arm, startup, arms_label(status.deployment, arm.name), failure)
+            draw_failure(status.deployment, arm, startup, label, failure)
         else:
-            draw_log(startup, key=f"log-{namespace}-{name}-{arm.name}")
+            draw_log(startup, label, key=f"log-{namespace}-{name}-{arm.name}")
     with st.expander(f"Events ({len(events)})", icon=":material/list_alt:", key=f"events-{namespace}-{name}"):
         _draw_events(events)
 

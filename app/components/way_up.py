@@ -73,17 +73,17 @@ def draw_failure(deployment: Deployment, arm: PredictorStatus, startup: Startup,
         lines = startup.log_tail[-LOG_TAIL:] or arm.log_tail
         if lines:
             # The cause is in the log only where nobody has found it yet.
-            with st.expander("Log of this start", expanded=diagnosis is None, icon=":material/terminal:"):
+            with st.expander(f"Log of this start of {label}", expanded=diagnosis is None, icon=":material/terminal:"):
                 if diagnosis is not None and diagnosis.evidence:
                     st.caption("It was recognised by")
                     st.code(diagnosis.evidence, language=None, wrap_lines=True)
                 st.code("\n".join(lines), language=None, wrap_lines=True, height=320)
 
 
-def draw_log(startup: Startup, key: str) -> None:
+def draw_log(startup: Startup, label: str, key: str) -> None:
     """The log of a start that is under way."""
     if startup.log_tail:
-        with st.expander("Log of this start", icon=":material/terminal:", key=key):
+        with st.expander(f"Log of this start of {label}", icon=":material/terminal:", key=key):
             st.code("\n".join(startup.log_tail[-LOG_TAIL:]), language=None, wrap_lines=True, height=320)
 
 
