@@ -82,7 +82,8 @@ def compose(
     if shadow is not None:
         copied = present.shadow.traffic if present.shadow else ALL  # of a shadow: the share of requests it gets to see
         predictors.append(replace(_predictor(shadow, present.shadow), shadow=True, traffic=copied))
-    return Deployment(namespace, name, tuple(predictors), base.annotations if base else ())
+    kept = base or Deployment(namespace, name, ())
+    return replace(kept, namespace=namespace, name=name, predictors=tuple(predictors))
 
 
 def _predictor(arm: ArmDraft, present: Predictor | None) -> Predictor:

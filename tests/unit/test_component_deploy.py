@@ -33,6 +33,7 @@ LIVE = Deployment(
     "wine",
     (Predictor("main", "models:/m-1", 70, 2, node="classifier"), Predictor("try", "models:/m-2", 30)),
     annotations=(("team", "wine"),),
+    protocol="v2",
 )
 
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.deployments.kubernetes import cluster
+from services.deployments.kubernetes.engine import KubernetesEngine
+from services.deployments.kubernetes.options import ClusterOptions
+from services.deployments.kubernetes.status import deployment_of
 from services.deployments.kubernetes.ways import Ways
 from services.domain import V2, Deployment, DeploymentStatus, Predictor, ProxiedService, Split
 
@@ -76,3 +82,41 @@ def test_a_lone_arm_needs_no_name_to_be_told() -> None:
     lone = Deployment("seldon", "wine", (Predictor("only", "s3://m/a", node="wines-classifier"),))
     to = Ways("http://ingress").to_split(DeploymentStatus(lone, "1", (), None))
     assert (to.url, to.predictor, to.drawn) == ("http://ingress/seldon/seldon/wine", "only", False)
+
+
+def test_a_deployment_made_by_others_is_told_apart_by_the_nodes_it_really_has() -> None:
+    graph = {"name": "classifier", "implementation": "SKLEARN_SERVER"}
+    found: dict[str, Any] = {
+        "apiVersion": "machinelearning.seldon.io/v1",
+        "kind": "SeldonDeployment",
+        "metadata": {"namespace": "seldon", "name": "iris"},
+        "spec": {
+            "protocol": "kfserving",
+            "predictors": [
+                {"name": "main", "traffic": 50, "graph": {**graph, "name": "one"}},
+                {"name": "canary", "traffic": 50, "graph": {**graph, "name": "two"}},
+            ],
+        },
+    }
+    deployment, why = deployment_of(found)
+    assert "SKLEARN_SERVER" in why
+    to = Ways("http://ingress").to_split(DeploymentStatus(deployment, "1", (), None))
+    assert not to.drawn and [arm.node for arm in to.arms] == ["one", "two"] and to.protocol == V2
+
+    for predictor in found["spec"]["predictors"]:
+        predictor["graph"] = graph
+    to = Ways("http://ingress").to_split(DeploymentStatus(deployment_of(found)[0], "1", (), None))
+    assert to.drawn and "classifier" in to.note
+
+
+def test_only_a_pod_of_the_cluster_itself_has_addresses_for_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    monkeypatch.setattr(cluster, "_SERVICE_ACCOUNT", token)
+    assert not cluster.Cluster().inside
+    token.write_text("secret")
+    assert cluster.Cluster().inside
+    assert not cluster.Cluster(context="another").inside and not cluster.Cluster("kubeconfig").inside
+    assert KubernetesEngine(ClusterOptions()).relay is None
+    assert KubernetesEngine(ClusterOptions(context="another")).relay is not None

@@ -13,7 +13,7 @@ from services.deployments.kubernetes.seldon import owner_of, workload_prefix
 from services.deployments.kubernetes.times import read_time
 from services.deployments.kubernetes.zero import leaking
 from services.deployments.manifest import CHANGED_AT, CHANGED_BY, NONCE, from_manifest
-from services.domain import Deployment, DeploymentStatus, Phase, Predictor, PredictorStatus, Split
+from services.domain import SELDON, V2, Deployment, DeploymentStatus, Phase, Predictor, PredictorStatus, Split
 from services.errors import InvalidDeployment, InvalidInput
 
 Object = Mapping[str, Any]
@@ -160,10 +160,12 @@ def _outline(found: Object) -> Deployment:
                 traffic=_whole(p.get("traffic"), 100 if len(predictors) == 1 else 0),
                 replicas=_whole(p.get("replicas"), 1),
                 shadow=bool(p.get("shadow", False)),
+                node=str((p.get("graph") or {}).get("name") or ""),  # what its answers are signed with
             )
             for p in predictors
         ),
         annotations=tuple(sorted((metadata.get("annotations") or {}).items())),
+        protocol=V2 if (found.get("spec") or {}).get("protocol") in (V2, "kfserving") else SELDON,
     )
 
 
