@@ -77,7 +77,7 @@ def test_status_for_people_says_how_to_start(decant: Invoke) -> None:
 
 def test_training_asks_for_the_worker_before_it_queues_anything(decant: Invoke) -> None:
     failed_with(decant("train", "--alpha", ".5"), 5, "The worker does not answer", "make run")
-    assert json.loads(decant("jobs", "--json").stdout) == {"trainings": [], "replays": []}
+    assert json.loads(decant("jobs", "--json").stdout) == {"trainings": [], "replays": [], "publications": []}
 
 
 def test_runs_say_that_mlflow_is_down(decant: Invoke) -> None:
