@@ -127,7 +127,7 @@ def test_a_split_that_does_not_add_up_is_refused(decant: Invoke) -> None:
 
 
 def test_a_deployment_can_be_asked_for_seen_changed_and_undone_while_nothing_runs(decant: Invoke) -> None:
-    applied = decant("deploy", "-f", EXAMPLE, "--no-wait", "--why", "for later", "--json")
+    applied = decant("deploy", "-f", EXAMPLE, "--no-wait", "--skip-check", "--why", "for later", "--json")
     assert applied.exit_code == 0, applied.output
     answer = json.loads(applied.stdout)
     assert answer["requested"] == {"a-mlflow-deployment-dag": 80, "b-mlflow-deployment-dag": 20}
@@ -160,7 +160,7 @@ def test_a_deployment_can_be_asked_for_seen_changed_and_undone_while_nothing_run
 
 
 def test_deleting_asks_first_and_takes_no_for_an_answer(decant: Invoke) -> None:
-    decant("deploy", "-f", EXAMPLE, "--no-wait")
+    decant("deploy", "-f", EXAMPLE, "--no-wait", "--skip-check")
     refused = decant("delete", NAME, input="n\n")
     assert refused.exit_code == 1
     assert refused.stderr.rstrip().endswith("Nothing was deleted.")
