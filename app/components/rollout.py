@@ -13,7 +13,7 @@ from app.components.arms import draw_arm_title, draw_phase
 from app.components.arms import label as arms_label
 from app.components.signature_view import short_uri
 from app.components.way_up import draw_failure, draw_log, draw_timeline
-from app.guard import escape, guarded
+from app.guard import escape, guarded, show_error
 from services.domain import DeploymentStatus, Event, Phase, Predictor, PredictorStatus, Startup
 from services.errors import DecantError, NotFound
 
@@ -31,10 +31,11 @@ def draw_rollout(status: DeploymentStatus) -> None:
 @guarded("The rollout")
 def _live(namespace: str, name: str, settled_before: bool) -> None:
     try:
-        status, events = reads.status(namespace, name), reads.events(namespace, name)
+        status = reads.status(namespace, name)
     except NotFound:  # drained and gone: the page says so and offers to bring it back
         reads.forget()
         st.rerun()
+    events, unseen = _events(namespace, name)
     if status.settled != settled_before:
         st.rerun()  # the rest of the page changes with it: links, links' absence, how often to look
     _draw_headline(status)
@@ -52,7 +53,18 @@ def _live(namespace: str, name: str, settled_before: bool) -> None:
         else:
             draw_log(startup, label, key=f"log-{namespace}-{name}-{arm.name}")
     with st.expander(f"Events ({len(events)})", icon=":material/list_alt:", key=f"events-{namespace}-{name}"):
-        _draw_events(events)
+        if unseen is not None:
+            show_error(unseen)
+        else:
+            _draw_events(events)
+
+
+def _events(namespace: str, name: str) -> tuple[Sequence[Event], DecantError | None]:
+    """What happened, or why nobody can say: the arms are known without."""
+    try:
+        return reads.events(namespace, name), None
+    except DecantError as error:
+        return (), error
 
 
 def _draw_headline(status: DeploymentStatus) -> None:
