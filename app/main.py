@@ -8,6 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import theme
+from app.components import dialogs
 from app.guard import boundary
 
 PAGES = (
@@ -20,6 +21,7 @@ PAGES = (
 )
 
 st.set_page_config(page_title="Decant", page_icon="🍷", layout="wide")
+dialogs.none_open()
 st.logo(theme.logo(), size="medium")
 st.html(theme.HEADER_STYLE)
 page = st.navigation(

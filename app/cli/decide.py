@@ -219,13 +219,14 @@ def _finish(built: Services, decision: Decision, wait_s: int) -> Decision:
 
 def _show(decision: Decision, as_json: bool) -> None:
     from services.decisions import words
+    from services.decisions.carrier import AGAIN
 
     if as_json:
         put_json(decision)
     for gap in decision.gaps:
         say(f"Note: {gap}")
     if not decision.finished:
-        say(f"{_named(decision)} is not finished and goes on by itself. {decision.waiting}")
+        say(f"{_named(decision)} is not finished. {decision.waiting or AGAIN}")
         click.get_current_context().exit(UNFINISHED)
     elif decision.undone_who:
         say(f"{_named(decision)} is taken back.")

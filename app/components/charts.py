@@ -62,7 +62,7 @@ def figure(
         traces.append(_line(series, times[series.times], predictors, data.unit, names))
     marks_inside = [m for m in marks if data.start <= fmt.aware(m.at) <= data.end]
     if marks_inside:
-        found = [(local_time(m.at, zone), m.who, describe(m), m.why) for m in marks_inside]
+        found = [(local_time(m.at, zone), m.who, describe(m), m.reason) for m in marks_inside]
         traces.append({**change_marks(found), "showlegend": False})
     return {"data": traces, "layout": _layout(data, zone, since, counted)}
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import format as fmt
 from app import reads
+from app.components import dialogs
 from app.components.history import describe
 from app.components.take_over import ask_take_over
 from app.guard import boundary, escape
@@ -14,9 +15,12 @@ from services.domain import Change, DeploymentStatus
 from services.operations import read_split
 
 
-@st.dialog("Delete this deployment?")
 def confirm_delete(status: DeploymentStatus) -> None:
     """Says what goes and what stays, asks why, and deletes."""
+    dialogs.show("Delete this deployment?", lambda: _delete(status))
+
+
+def _delete(status: DeploymentStatus) -> None:
     deployment = status.deployment
     arms = ", ".join(p.name for p in deployment.predictors)
     st.markdown(
@@ -29,12 +33,15 @@ def confirm_delete(status: DeploymentStatus) -> None:
         with boundary("The deletion"):
             services().operations.delete(deployment.namespace, deployment.name, note=note(why, take_over=over))
             reads.forget()
-            st.rerun()  # still about this deployment: how it drains, then that it is gone and can come back
+            dialogs.close()  # still about this deployment: how it drains, then that it is gone and can come back
 
 
-@st.dialog("Undo this change?")
 def confirm_undo(status: DeploymentStatus, change: Change) -> None:
     """Says which change, asks why, and undoes it."""
+    dialogs.show("Undo this change?", lambda: _undo(status, change))
+
+
+def _undo(status: DeploymentStatus, change: Change) -> None:
     st.markdown(
         f"{escape(change.who)}, {fmt.ago(change.at)}: **{escape(describe(change))}**  \n{escape(_consequence(change))}"
     )
@@ -45,7 +52,7 @@ def confirm_undo(status: DeploymentStatus, change: Change) -> None:
             deployment = status.deployment
             services().operations.undo(deployment.namespace, deployment.name, note=note(why, take_over=over))
             reads.forget()
-            st.rerun()
+            dialogs.close()
 
 
 def _consequence(change: Change) -> str:

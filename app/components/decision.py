@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import format as fmt
 from app import reads, state
+from app.components import dialogs
 from app.components.decision_dialog import ask_to_decide, ask_to_undo
 from app.components.decision_list import draw_decisions
 from app.guard import escape, guarded
@@ -60,26 +61,31 @@ def _draw_buttons(assessment: Assessment) -> None:
 
 @guarded("The decision")
 def _watch(decision_id: int, assessment: Assessment) -> None:
-    """An unfinished decision: goes on with it, and draws it until the page can be drawn anew."""
+    """An unfinished decision: goes on with it, and draws it until the page can be drawn anew, which a dialog delays."""
     decision = services().decisions.get(decision_id)
     services().decisions.settle(decision.namespace, decision.deployment)
     decision = services().decisions.get(decision_id)
     if decision.finished:
         reads.forget()
-        st.rerun()
+        dialogs.refresh_page()
     _draw_made(decision, assessment)
 
 
 def _draw_made(decision: Decision, assessment: Assessment) -> None:
     with st.container(border=True):
         st.markdown(headline(decision, assessment))
-        if decision.did:
-            st.caption("  \n".join(f":material/check: {escape(said)}" for said in decision.did))
+        _draw_steps("", ":material/check:", decision.did)
+        _draw_steps("Taken back:" if decision.did else "", ":material/undo:", decision.took_back)
         if decision.waiting:
-            st.info(escape(f"Not finished yet; it goes on by itself. {decision.waiting}"), icon=":material/sync:")
+            st.info(f"**Not finished yet.** {escape(decision.waiting)}", icon=":material/sync:")
         if decision.gaps:
             st.caption("  \n".join(f":material/info: {escape(gap)}" for gap in decision.gaps))
         _draw_ways_on(decision, assessment)
+
+
+def _draw_steps(title: str, icon: str, steps: Sequence[str]) -> None:
+    if steps:
+        st.caption("  \n".join([*([f"**{title}**"] if title else []), *(f"{icon} {escape(said)}" for said in steps)]))
 
 
 def headline(decision: Decision, assessment: Assessment) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
 from app import format as fmt
 from app import reads
+from app.components import dialogs
 from app.components.take_over import ask_take_over
 from app.guard import boundary, escape, show_error
 from app.wiring import note, services
@@ -30,10 +31,9 @@ TAKE_OVER = "take-over-decision"  # the key of that tick
 def ask_to_decide(kind: Kind, assessment: Assessment) -> None:
     """Open the dialog on this evidence: it stays what the dialog shows, until the decision is refused for a newer."""
     names = words.arm_names(assessment.test.rule)
-    body: Callable[..., None] = st.dialog(TITLES[kind].format(a=names.a, b=names.b), width="large")(_decide)
     for key in (_preview_key(kind, assessment), _newer_key(assessment)):
         st.session_state.pop(key, None)
-    body(kind, assessment)
+    dialogs.show(TITLES[kind].format(a=names.a, b=names.b), lambda: _decide(kind, assessment), width="large")
 
 
 def _decide(kind: Kind, opened: Assessment) -> None:
@@ -80,7 +80,7 @@ def _confirmed(kind: Kind, seen: Assessment) -> Assessment:
             reads.forget()
             raise
         reads.forget()
-        st.rerun()
+        dialogs.close()
     return seen
 
 
@@ -170,8 +170,7 @@ def _preview_key(kind: Kind, assessment: Assessment) -> str:
 
 def ask_to_undo(decision: Decision, what: str) -> None:
     """Open the dialog before this very decision is taken back; `what` says in Markdown what it was."""
-    body: Callable[..., None] = st.dialog(f"Undo decision {decision.id}?")(_undo)
-    body(decision, what)
+    dialogs.show(f"Undo decision {decision.id}?", lambda: _undo(decision, what))
 
 
 def _undo(decision: Decision, what: str) -> None:
@@ -195,4 +194,4 @@ def _undo(decision: Decision, what: str) -> None:
             with _telling("Taking it back …") as tell:
                 services().decisions.undo(*where, note=note(why, take_over=over), decision=decision.id, tell=tell)
             reads.forget()
-            st.rerun()
+            dialogs.close()

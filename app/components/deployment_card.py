@@ -102,7 +102,7 @@ def _draw_phase(status: PredictorStatus) -> None:
 
 def _last_change(status: DeploymentStatus, last: Change | None, now: datetime) -> str:
     if last is not None:
-        why = f" — {escape(last.why)}" if last.why else ""
+        why = f" — {escape(last.reason)}" if last.reason else ""
         return f"{fmt.ago(last.at, now)}, {escape(last.who)}: {escape(describe(last))}{why}"
     if status.changed_at is None:
         return "No change on record."

@@ -22,7 +22,7 @@ VERBS = {
     "end-test": "ended its test without a winner",
     "undo-decision": "took a decision on its test back",
 }
-DECIDED = {"promote": "promoted: ", "keep": "kept: ", "undo-decision": "took a decision back: "}
+DECIDED = {"promote": "promoted", "keep": "kept", "undo-decision": "took back", "undo": "undid"}
 
 
 def describe(change: Change) -> str:
@@ -37,9 +37,11 @@ def describe(change: Change) -> str:
     if change.what == "undo" and not change.after:
         return "undid the deployment"
     said = _difference(change.before, change.after) if change.before and change.after else ""
+    number = f" (decision {change.decision})" if change.decision else ""
     if not said:
-        return VERBS.get(change.what, change.what)
-    return f"{DECIDED.get(change.what, 'undid: ' if change.what == 'undo' else '')}{said}"
+        return VERBS.get(change.what, change.what) + number
+    verb = DECIDED.get(change.what)
+    return f"{verb}{number}: {said}" if verb else said
 
 
 @lru_cache(maxsize=512)
@@ -79,7 +81,7 @@ def draw_history(changes: Sequence[Change], zone: tzinfo, empty: str = "Nobody c
             "When": [fmt.clock(c.at, zone) for c in changes],
             "Who": [c.who for c in changes],
             "What": [describe(c) for c in changes],
-            "Why": [c.why or fmt.NONE for c in changes],
+            "Why": [c.reason or fmt.NONE for c in changes],
         },
         hide_index=True,
         width="stretch",

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import format as fmt
 from app import reads, state
+from app.components import dialogs
 from app.components.arms import draw_arm_title, draw_phase
 from app.components.arms import label as arms_label
 from app.components.signature_view import short_uri
@@ -37,7 +38,7 @@ def _live(namespace: str, name: str, settled_before: bool) -> None:
         st.rerun()
     events, unseen = _events(namespace, name)
     if status.settled != settled_before:
-        st.rerun()  # the rest of the page changes with it: links, links' absence, how often to look
+        dialogs.refresh_page()  # the rest of the page changes with it: links, links' absence, how often to look
     _draw_headline(status)
     columns = st.columns(max(2, len(status.deployment.predictors)))
     for place, predictor in enumerate(status.deployment.predictors):

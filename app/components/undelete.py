@@ -30,7 +30,7 @@ def draw_deleted() -> None:
     st.subheader("Deleted of late")
     for change in gone:
         with st.container(horizontal=True, vertical_alignment="center"):
-            why = f" ({change.why})" if change.why else ""
+            why = f" ({change.reason})" if change.reason else ""
             st.markdown(
                 f"**{change.namespace}/{change.deployment}** · deleted by {escape(change.who)} "
                 f"{fmt.ago(change.at)}{escape(why)}"

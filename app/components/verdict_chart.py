@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 from typing import Any
 
 from app import format as fmt
@@ -16,6 +16,8 @@ from services.verdict.model import Assessment, CurvePoint, Mark, Strand
 from services.verdict.rule import Source
 
 HEIGHT_PX = 280
+LEAST_ASIDE = timedelta(minutes=1)
+"""To either side of a curve that is a single point."""
 SETTLED = 0.2
 """Of the points, those after this share of all n set the height of the axis: the first intervals are very wide."""
 
@@ -87,9 +89,10 @@ def _ends(assessment: Assessment, strand: Strand, zone: tzinfo) -> tuple[Any, An
     """Where the axis begins and ends."""
     first, last = strand.curve[0], strand.curve[-1]
     if strand.source is Source.PAIRED:
-        return 0, last.n
-    if len(strand.curve) == 1:
-        return local_time(assessment.test.started_at, zone), local_time(assessment.as_of, zone)
+        return 0, last.n * (2 if len(strand.curve) == 1 else 1)
+    if len(strand.curve) == 1:  # the point in the middle, so that neither it nor its interval is cut off
+        aside = max(fmt.aware(first.at) - fmt.aware(assessment.test.started_at), LEAST_ASIDE)
+        return local_time(first.at - aside, zone), local_time(first.at + aside, zone)
     return local_time(first.at, zone), local_time(last.at, zone)
 
 

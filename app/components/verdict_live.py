@@ -8,7 +8,7 @@ from datetime import tzinfo
 import streamlit as st
 
 from app import format as fmt
-from app.components import verdict_reads
+from app.components import dialogs, verdict_reads
 from app.components.decision import draw_decision
 from app.components.verdict_evidence import draw_evidence
 from app.components.verdict_line import draw_verdict_line
@@ -37,7 +37,7 @@ def draw_verdict(view: View) -> None:
     """Raises what the assessment raises; a part that cannot be drawn takes no other along."""
     tests = verdict_reads.tests(view.namespace, view.name)
     if tests and tests[0].id != view.newest:
-        st.rerun()  # somebody started another test: the page around this fragment is about the old one
+        dialogs.refresh_page()  # somebody started another test: the page around this fragment is about the old one
     assessment = verdict_reads.assessment(view.namespace, view.name, view.test_id)
     key = f"{view.namespace}-{view.name}-{view.test_id}"
     with boundary("The verdict"):

@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import format as fmt
 from app import reads, state
+from app.components import dialogs
 from app.components.reward_picker import draw_reward
 from app.guard import boundary, escape
 from app.wiring import note, services
@@ -101,9 +102,12 @@ LIVE_FROM_HELP = (
 )
 
 
-@st.dialog("A new test", width="large")
 def ask_for_test(namespace: str, name: str, rule: Rule, arms: Sequence[str]) -> None:
     """The form in a dialog, for a deployment that has a test already."""
+    dialogs.show("A new test", lambda: _ask(namespace, name, rule, arms), width="large")
+
+
+def _ask(namespace: str, name: str, rule: Rule, arms: Sequence[str]) -> None:
     st.caption("The rule of a test never changes. A new one ends the test before it, whose evidence stays to be read.")
     draw_rule_form(namespace, name, rule, arms, key=f"dialog-{namespace}-{name}")
 
@@ -145,7 +149,7 @@ def draw_rule_form(namespace: str, name: str, rule: Rule, arms: Sequence[str], *
         reads.forget()
         state.write(state.Param.TEST, None)
         st.toast(f"Test {started.id} has begun.", icon=":material/flag:")
-        st.rerun()
+        dialogs.close()
 
 
 def _draw_roles(roles: list[str], arms: Sequence[str], key: str) -> tuple[str, str]:

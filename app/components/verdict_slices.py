@@ -16,38 +16,41 @@ from services.verdict.bars import DASHED, ZERO_LINE, Axis, upright
 from services.verdict.model import Assessment, Slice, Strand
 
 MOST_NAMED = 3
-"""Slices of a kind that the sentence names; the bars below it show all."""
+"""Slices that the sentence names; the bars below it show all."""
 
 
 def draw_slices(assessment: Assessment, strand: Strand) -> None:
-    """What stands out and what was looked at; nothing but the latter when nothing does."""
+    """The losses, openly; where B gains is folded away. Where nothing is lost, that, and what was looked at."""
     slices, note = assessment.slices, plain(assessment.slices_note)
     if not slices:
         st.caption(note or "Not looked at yet: slices come with the interval of the paired replay.")
         return
     overall = strand.interval.estimate if strand.interval else 0.0
-    st.markdown(slice_sentence(slices, overall))
-    st.html(STYLE + slices_html(slices, overall, (theme.arm_color(0), theme.arm_color(1))))
+    colors = (theme.arm_color(0), theme.arm_color(1))
+    losses, gains = split_slices(slices)
+    st.markdown(slice_sentence(losses))
+    if losses:
+        st.html(STYLE + slices_html(losses, overall, colors))
+    st.caption(note)
+    if gains:
+        title = f"Where B gains ({len(gains)})"
+        with st.expander(title, icon=":material/trending_up:", key=f"gains-{assessment.test.id}"):
+            st.html(STYLE + slices_html(gains, overall, colors))
     st.caption(
-        f"{note} Dashed line: all rows, {words.change(overall, '')}, towards which the difference of each slice is "
-        "shrunk by as much as chance explains. q: the share of false discoveries among slices named as firmly."
+        f"Dashed line: all rows, {words.change(overall, '')}, towards which the difference of each slice is shrunk by "
+        "as much as chance explains. q: the share of false discoveries among slices named as firmly."
     )
 
 
-def slice_sentence(slices: Sequence[Slice], overall: float) -> str:
-    """What stands out, losses first, in Markdown. A slice stands out from the rest of the rows, not from 0. Pure."""
-    worse = sorted((s for s in slices if s.shrunk < overall), key=lambda s: s.shrunk)
-    losses = [s for s in worse if s.shrunk < 0]
-    weak = [s for s in worse if s.shrunk >= 0]
-    better = sorted((s for s in slices if s.shrunk >= overall), key=lambda s: -s.shrunk)
-    clauses = (
-        ("does worse than elsewhere, and no better than A, on", losses),
-        ("gains less than elsewhere on", weak),
-        ("does better than elsewhere on", better),
-    )
-    said = [f"{verb} {_named(found)}." for verb, found in clauses if found]
-    told = [f"{'It' if place else 'B'} {clause}" for place, clause in enumerate(said)]
-    return " ".join([f"**{told[0]}**", *told[1:]])
+def split_slices(slices: Sequence[Slice]) -> tuple[list[Slice], list[Slice]]:
+    """(losses, gains): where A is better and where B is, the strongest of each first. Pure."""
+    ordered = sorted(slices, key=lambda s: s.shrunk)
+    return [s for s in ordered if s.shrunk < 0], [s for s in reversed(ordered) if s.shrunk >= 0]
+
+
+def slice_sentence(losses: Sequence[Slice]) -> str:
+    """The answer to the card's question, in Markdown. Pure."""
+    return f"**B loses on {_named(losses)}.**" if losses else "**Nowhere beyond chance.**"
 
 
 def _named(slices: Sequence[Slice]) -> str:
@@ -57,11 +60,11 @@ def _named(slices: Sequence[Slice]) -> str:
 
 
 def slices_html(slices: Sequence[Slice], overall: float, colors: tuple[str, str]) -> str:
-    """A bar per slice on one axis: the mean difference after shrinkage; losses in A's colour, gains in B's. Pure."""
+    """A bar per slice, as they come: the mean difference after shrinkage; losses in A's colour, gains in B's. Pure."""
     axis = Axis.over([overall, *(s.shrunk for s in slices)])
     zero, everywhere = axis.place(0), axis.place(overall)
     rows = []
-    for one in sorted(slices, key=lambda s: s.shrunk):
+    for one in slices:
         end = axis.place(one.shrunk)
         color = colors[1] if one.shrunk > 0 else colors[0]
         bar = (

@@ -19,6 +19,9 @@ from services.evidence.decision_table import DecisionRecord, DecisionTable
 BY_ITSELF = "Decant"
 """Who takes a decision back when a part refuses a step."""
 
+AGAIN = "Decant looks again every few seconds and goes on by itself."
+"""What happens next with a decision that waits."""
+
 Tell = Callable[[str, str], None]
 """Hears the key of each step before it is taken, and what it does in words (empty if it has nothing to do)."""
 
@@ -44,7 +47,7 @@ class Carrier:
             try:
                 record, waits = self._walk(record, tell)
             except Unavailable as error:
-                return self._wait(record.id, str(error))
+                return self._wait(record.id, f"{error.sentence} {AGAIN}")
             except DecantError as error:
                 record = self._table.get(record.id)  # with the steps that were done before
                 progress = Progress.from_json(record.steps)
@@ -52,7 +55,7 @@ class Carrier:
                     record = self._turn_back(record, progress, error)
                     refusal = error
                 elif progress.refused:
-                    return self._wait(record.id, str(error))  # must not end half undone
+                    return self._wait(record.id, f"{error.sentence} {AGAIN}")  # must not end half undone
                 else:
                     self._turn_forth(record, progress)
                     raise
@@ -90,7 +93,7 @@ class Carrier:
                 record = self.save(record, progress)
             waits = step(self._world, record, plan, progress)
             if waits:
-                return self._wait(record.id, f"It waits for {waits.rstrip('.')}."), True
+                return self._wait(record.id, f"It waits for {waits.rstrip('.')}. {AGAIN}"), True
             progress.done.append(key)
             progress.waiting = ""
             record = self.save(record, progress)

@@ -44,7 +44,8 @@ class Decision:
         waiting: what an unfinished decision waits for, in words.
         undone_who, undone_why: who took it back; empty while it stands.
         steps: keys of the steps that are done, in order.
-        did: what these steps did, a sentence each; those that had nothing to do are left out.
+        did: what the steps forward did, a sentence each; those that had nothing to do are left out.
+        took_back: the same of the steps that take it back.
     """
 
     id: int
@@ -68,6 +69,7 @@ class Decision:
     undone_why: str = ""
     steps: tuple[str, ...] = ()
     did: tuple[str, ...] = ()
+    took_back: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.decisions import words
+from services.decisions import backward, forward, words
 from services.decisions.model import Decision, State
 from services.decisions.plan import Plan, Progress
 from services.evidence.decision_table import DecisionRecord
@@ -33,5 +33,6 @@ def decision_of(record: DecisionRecord) -> Decision:
         undone_who=progress.undo_who,
         undone_why=progress.undo_why,
         steps=tuple(progress.done),
-        did=tuple(said[key] for key in progress.done if said[key]),
+        did=tuple(said[key] for key in progress.done if said[key] and key in forward.STEPS),
+        took_back=tuple(said[key] for key in progress.done if said[key] and key in backward.STEPS),
     )

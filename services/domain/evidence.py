@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +15,9 @@ PAIRED = "paired"
 
 PINNED = "pinned:"
 """How the segment of rows begins that went to one arm of choice, which follows."""
+
+
+_MARK = re.compile(r"\s*\[(?:undo of )?decision (\d+)\b[^\n]*\]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,17 @@ class Change:
     after: str
     why: str = ""
     id: int | None = None
+
+    @property
+    def reason(self) -> str:
+        """`why` without the mark that ties the entry to a decision, such as `[undo of decision 3: promote]`."""
+        return _MARK.sub("", self.why)
+
+    @property
+    def decision(self) -> int | None:
+        """The decision that this entry carries out or takes back."""
+        found = _MARK.search(self.why)
+        return int(found[1]) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,4 +200,4 @@ class Assessing:
 
 
 def _mark(change: Change) -> Mark:
-    return Mark(change.at, change.who, change.what, change.why)
+    return Mark(change.at, change.who, change.what, change.reason)

@@ -19,7 +19,10 @@ GUARDRAILS = 3
 
 P95 = 0.95
 JUDGED_LIVE = "its limit is judged on live traffic"
-NO_QUANTILE = "a quantile of buckets has no interval; the share of slow requests below has one"
+NO_QUANTILE = (
+    "measured at the sender, network and queueing included; a quantile of buckets has no interval, the share of slow "
+    "requests below has one"
+)
 
 
 @dataclass(frozen=True)

@@ -165,16 +165,17 @@ def level(share: float) -> str:
 
 
 def levels(table: Iterable[MetricRow]) -> str:
-    """Which metric's interval has which level: `mean reward and other metrics at 95 %, guardrails at 98.3 %`."""
-    kinds: dict[str, list[str]] = {}
+    """Which metric's interval has which level: `mean reward at 95 %, guardrails at 98.3 %, all others at 95 %`."""
+    kinds: dict[str, dict[str, None]] = {"mean reward": {}, "guardrails": {}, "all others": {}}
     for row in table:
-        if row.difference is None:
-            continue
-        kind = "guardrails" if row.limit is not None else "mean reward" if row.measure == "reward" else "other metrics"
-        named = kinds.setdefault(level(row.difference.level), [])
-        if kind not in named:
-            named.append(kind)
-    return ", ".join(f"{listed(named)} at {at}" for at, named in kinds.items())
+        if row.difference is not None:
+            guard = "guardrails" if row.limit is not None else "all others"
+            kinds["mean reward" if row.measure == "reward" else guard][level(row.difference.level)] = None
+    told: dict[tuple[str, ...], list[str]] = {}
+    for kind, found in kinds.items():
+        if found:
+            told.setdefault(tuple(found), []).append(kind)
+    return ", ".join(f"{listed(named)} at {' or '.join(at)}" for at, named in told.items())
 
 
 def rule_facts(rule: Rule) -> list[tuple[str, str]]:

@@ -74,7 +74,7 @@ def test_ship_b_with_all_its_evidence(dashboard: Dashboard, verdicts: ExampleVer
     assert "n 4,968" in drawn
     assert "n 500 rows" in said
     assert [len(figure["data"]) > 3 for figure in figures(app)] == [True, True]
-    assert "B does worse than elsewhere, and no better than A, on alcohol 8.0 to 9.4." in said
+    assert "B loses on alcohol 8.0 to 9.4." in said
     assert list(app.dataframe[0].value["Row"]) == [4745, 17, 2210, 981]
     assert "replay=4" in links(app)["Replay 4"]
     labels = [button.proto.label for button in app.get("download_button")]

@@ -131,6 +131,18 @@ def test_promoted_b_has_all_traffic_and_the_alias(
     promote(visitor, "fewer bad bottles")
     expect(visitor.page.get_by_role("dialog")).to_have_count(0, timeout=READY_MS)
     visitor.see(re.compile("^Decision 1: B is promoted by tester"))
+    assert decant.services.decisions.get(1).state is State.DOING
+    asked = dialog(visitor, "Undo this decision …")
+    asked.get_by_role("textbox", name="Reason").fill("half a sentence")
+    wait_until(
+        lambda: decant.services.decisions.get(1).state is State.DONE, timeout_s=READY_S, what="the decision to be done"
+    )
+    visitor.see("a takes over from b.", timeout_ms=READY_MS)  # the page has seen it, and leaves the dialog alone
+    expect(asked.get_by_role("textbox", name="Reason")).to_have_value("half a sentence")
+    asked.get_by_role("button", name="Close").click()
+    expect(asked).to_have_count(0)
+    expect(visitor.main.get_by_role("button", name="New test …")).to_be_disabled()  # the whole page has caught up
+    visitor.settle()
     for step in ("All traffic goes to b.", "The alias champion of cellar names it.", "Test 1 ends."):
         visitor.see(step)
     visitor.see("a takes over from b.", timeout_ms=READY_MS)

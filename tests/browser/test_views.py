@@ -12,7 +12,7 @@ from services.domain import DeploymentStatus
 from services.traffic.replay import ReplaySpec
 from services.traffic.rewards import Reward, RewardKind
 from tests.browser.conftest import OpenTab
-from tests.support.browser import HEIGHT, NARROW, RECORD, WIDE, Visitor
+from tests.support.browser import HEIGHT, NARROW, PAGES, RECORD, WIDE, Visitor
 from tests.support.system import System
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("ab_test")]
@@ -41,6 +41,15 @@ def test_every_view_fits_its_screen(open_tab: OpenTab, width: int, scheme: Liter
     background = visitor.page.get_by_test_id("stApp").evaluate("e => getComputedStyle(e).backgroundColor")
     dark = max(map(int, background.removeprefix("rgb(").removesuffix(")").split(","))) < 128
     assert dark == (scheme == "dark")
+
+
+@pytest.mark.parametrize("width", [NARROW, 1024])
+def test_the_header_has_all_pages(open_tab: OpenTab, width: int) -> None:
+    visitor = open_tab(width=width)
+    visitor.open("overview")
+    shown = visitor.page.get_by_test_id("stTopNav").get_by_test_id("stTopNavLinkContainer").filter(visible=True)
+    expect(shown).to_have_text([page.capitalize() for page in PAGES])
+    expect(visitor.page.get_by_text(" more", exact=False).filter(visible=True)).to_have_count(0)
 
 
 def test_monitor_refreshes_without_a_jump(visitor: Visitor, decant: System, ab_test: DeploymentStatus) -> None:

@@ -13,7 +13,7 @@ from app.components.verdict_chart import difference_figure
 from app.components.verdict_evidence import footnote, summary
 from app.components.verdict_line import line_html, rule_line
 from app.components.verdict_paired import disagreement_table
-from app.components.verdict_slices import slice_sentence, slices_html
+from app.components.verdict_slices import slice_sentence, slices_html, split_slices
 from app.components.verdict_start import test_label as label_of
 from app.components.verdict_style import LIGHTS_ON_DARK, LIGHTS_ON_LIGHT
 from app.components.verdict_table import level_note, table_html
@@ -124,7 +124,7 @@ class TestTable:
     def test_levels_in_words(self):
         found = ship()
         note = level_note(found).replace("\u202f", " ")
-        assert note.startswith(": mean reward and other metrics at 95 %, guardrails at 98.3 % (the guardrails share")
+        assert note.startswith(": mean reward and all others at 95 %, guardrails at 98.3 % (the guardrails share")
         either = replace(found, test=replace(found.test, rule=Rule(decides=Decides.EITHER)))
         assert "two sources" in level_note(either) and "two sources" not in note
         assert level_note(replace(found, table=())) == ""
@@ -252,20 +252,17 @@ class TestSentences:
         assert "about 4,300 more rewards" in said
         assert "excludes 0" in footnote(paired_of(ship()))
 
-    def test_slices_stand_out_from_the_rest_and_losses_come_first(self):
+    def test_losses_answer_the_question_and_gains_are_told_apart(self):
         weak = Slice("age 3 to 4", "age", 60, -0.001, 0.001, 0.02)
-        said = slice_sentence((*ship().slices, weak), 0.004)
-        assert said == (
-            "**B does worse than elsewhere, and no better than A, on alcohol 8.0 to 9.4.** "
-            "It gains less than elsewhere on age 3 to 4. "
-            "It does better than elsewhere on pH 3.3 to 3.8."
-        )
-        gain = (Slice("kind <b>", "kind", 40, 0.2, 0.1, 0.01),)
-        assert slice_sentence(gain, 0.004) == "**B does better than elsewhere on kind \\<b\\>.**"
+        losses, gains = split_slices((weak, *ship().slices))
+        assert [s.label for s in losses] == ["alcohol 8.0 to 9.4"]
+        assert [s.label for s in gains] == ["pH 3.3 to 3.8", "age 3 to 4"]
+        assert slice_sentence(losses) == "**B loses on alcohol 8.0 to 9.4.**"
+        assert slice_sentence(()) == "**Nowhere beyond chance.**"
 
     def test_a_long_list_of_slices_is_cut(self):
-        many = tuple(Slice(f"x {i}", "x", 60, 0.02, 0.01 + i / 100, 0.02) for i in range(5))
-        assert slice_sentence(many, 0.0) == "**B does better than elsewhere on x 4, x 3, x 2 and 2 more.**"
+        many = [Slice(f"x <{i}>", "x", 60, -0.02, -0.01, 0.02) for i in range(5)]
+        assert slice_sentence(many) == "**B loses on x \\<0\\>, x \\<1\\>, x \\<2\\> and 2 more.**"
 
     def test_bars_of_slices(self):
         gain = (Slice("kind <b>", "kind", 40, 0.2, 0.1, 0.01),)

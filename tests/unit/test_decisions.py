@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from services.decisions.carrier import AGAIN
 from services.decisions.fresh import VerdictChanged
 from services.decisions.model import Kind, State
 from services.decisions.service import Decisions
@@ -459,7 +460,7 @@ class TestParts:
             desk.engine.down = "The engine" if step == "takeover" else ""
 
         made = desk.decide(Kind.PROMOTE, assessment, note=LEAD, tell=cut)
-        assert (made.state, made.waiting) == (State.DOING, "The engine does not answer.")
+        assert (made.state, made.waiting) == (State.DOING, f"The engine does not answer. {AGAIN}")
         desk.engine.down = ""
         assert desk.decisions.settle(NAMESPACE, name) == []
         assert desk.decisions.get(made.id).state is State.DONE

@@ -191,7 +191,7 @@ def test_an_alias_that_cannot_follow_is_told() -> None:
     ("what", "words"),
     [
         ("promote", "promoted: removed b"),
-        ("undo-decision", "took a decision back: removed b"),
+        ("undo-decision", "took back: removed b"),
         ("end-test", "ended its test"),
     ],
 )
