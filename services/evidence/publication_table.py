@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from services.domain import ChangeNote
 from services.errors import NotFound
-from services.evidence.door import connect, plain, write
+from services.evidence.door import connect, plain
 from services.evidence.schema import publications, published_models
 
 
@@ -109,10 +110,11 @@ class PublicationTable:
     def note_address(self, uri: str, source: str, who: str, digest: str = "", bytes_: int = 0) -> None:
         """Remember that `uri` stands for the model that MLflow calls `source`."""
         values = {"source": source, "digest": digest, "bytes": bytes_, "who": who, "at": datetime.now(UTC)}
-        with write(self._database) as connection:
-            known = published_models.c.uri == uri
-            if not connection.execute(sa.update(published_models).where(known).values(values)).rowcount:
-                connection.execute(sa.insert(published_models).values(uri=uri, **values))
+        with connect(self._database) as connection:
+            # Two publishers of one model may note it at once: the database decides, and both are right.
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            adding = dialect.insert(published_models).values(uri=uri, **values)
+            connection.execute(adding.on_conflict_do_update(index_elements=["uri"], set_=values))
 
     def source_of(self, uri: str) -> str | None:
         """What MLflow calls the model at a published address; None where nobody has noted it."""
