@@ -152,6 +152,10 @@ def replay(
         if preview:
             put_preview(summary, spec.reward, as_json=as_json)
             return
+    if spec.mode is not ReplayMode.PINNED:
+        live = spec.mode is ReplayMode.LIVE
+        if said := built.verdicts.unlike(namespace, name, spec.reward, live=live):
+            say(f"Note: {said}")
     done = run(built, spec, detach=detach)
     if as_json:
         failed = sum(arm.failed for arm in done.arms)

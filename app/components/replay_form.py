@@ -19,7 +19,7 @@ from services.domain import Deployment, DeploymentStatus
 from services.errors import InvalidInput
 from services.traffic.columns import check_columns
 from services.traffic.datasets import Dataset
-from services.traffic.replay import ReplaySpec
+from services.traffic.replay import ReplayMode, ReplaySpec
 from services.traffic.reward_check import check_reward
 from services.traffic.rewards import Reward, default_reward
 
@@ -44,7 +44,8 @@ def draw_replay_form(status: DeploymentStatus) -> None:
             "Target (the truth)", dataset.columns, index=_likely_target(dataset), key=f"target-of-{dataset.digest}"
         )
         key = f"replay-reward-{dataset.digest}-{target}"
-        reward = draw_any_reward(default_reward(dataset.truths(target)), key=key, scale_help=SCALE_HELP)
+        usual = _reward_of_test(deployment) or default_reward(dataset.truths(target))
+        reward = draw_any_reward(usual, key=key, scale_help=SCALE_HELP)
         ready = reward is not None
         if reward is not None:
             explain_reward(reward)
@@ -62,6 +63,7 @@ def draw_replay_form(status: DeploymentStatus) -> None:
             look = look_button(disabled=not (ready and arms))
         if reward is None or arms is None or not ready:
             return
+        _draw_unlike(deployment, reward, arms["mode"])
         spec = ReplaySpec(
             namespace=deployment.namespace,
             deployment=deployment.name,
@@ -79,6 +81,23 @@ def draw_replay_form(status: DeploymentStatus) -> None:
             replay = services().replays.submit(spec, who=who())
             state.write(state.Param.REPLAY, str(replay.id))
             st.toast(f"Replay {replay.id} is on its way: {fmt.count(replay.total)} rows.", icon=":material/play_arrow:")
+
+
+def _reward_of_test(deployment: Deployment) -> Reward | None:
+    """That of the test that runs, so that what is sent counts in it."""
+    with boundary("The A/B test"):
+        test = services().verdicts.running(deployment.namespace, deployment.name)
+        return test.rule.reward if test is not None else None
+    return None
+
+
+def _draw_unlike(deployment: Deployment, reward: Reward, mode: ReplayMode) -> None:
+    if mode is ReplayMode.PINNED:  # no evidence in any test
+        return
+    with boundary("The A/B test"):
+        live = mode is ReplayMode.LIVE
+        if said := services().verdicts.unlike(deployment.namespace, deployment.name, reward, live=live):
+            st.warning(escape(said), icon=":material/balance:")
 
 
 def _likely_target(dataset: Dataset) -> int:

@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import format as fmt
 from app import reads, state
 from app.components import dialogs
-from app.components.reward_picker import draw_reward
+from app.components.reward_picker import draw_any_reward
 from app.guard import boundary, escape
 from app.wiring import note, services
 from services.traffic.rewards import Reward
@@ -115,7 +115,8 @@ def _ask(namespace: str, name: str, rule: Rule, arms: Sequence[str]) -> None:
 def draw_rule_form(namespace: str, name: str, rule: Rule, arms: Sequence[str], *, key: str) -> None:
     """Fields with `rule` in them; the button starts the test. `arms` are the live ones, if they are known."""
     champion, challenger = _draw_roles([rule.champion, rule.challenger], arms, key)
-    reward = draw_reward(rule.reward, key=f"{key}-reward")
+    chosen = draw_any_reward(rule.reward, key=f"{key}-reward")
+    reward = chosen or rule.reward
     if reward.warning:
         st.warning(escape(reward.warning), icon=":material/warning:")
     else:
@@ -137,7 +138,8 @@ def draw_rule_form(namespace: str, name: str, rule: Rule, arms: Sequence[str], *
     )
     rails = _draw_guardrails(rule, key)
     why = st.text_input("Reason", key=f"{key}-why", placeholder="what the test is to find out", max_chars=500)
-    if not st.button("Start the test", type="primary", icon=":material/flag:", key=f"{key}-start"):
+    off = chosen is None  # a formula that cannot be read
+    if not st.button("Start the test", type="primary", icon=":material/flag:", key=f"{key}-start", disabled=off):
         return
     if not why.strip():
         st.warning("**Give a reason:** whoever reads the verdict later wants to know it.", icon=":material/edit:")

@@ -33,7 +33,7 @@ READS: Methods = _of(
     store__tests="every get recent running",
     store__decisions="get recent unfinished",
     preflight="check",
-    verdicts="assess propose running tests",
+    verdicts="assess propose running tests unlike",
     decisions="get preview recent report standing",
     health="all one",
 )

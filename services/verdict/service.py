@@ -46,6 +46,21 @@ class Verdicts:
         self._store.tests.end(test.id, why, at)
         return None
 
+    def unlike(self, namespace: str, deployment: str, reward: Reward, *, live: bool) -> str:
+        """Why rows that earn this reward are no evidence in the test that runs; "" if they are, or if none runs.
+
+        `live` says that they would go through the split, with their rewards as feedback.
+        """
+        test = self.running(namespace, deployment)
+        if test is None or test.rule.reward == reward:
+            return ""
+        harm = ""
+        if live and reward.counted and test.rule.live_source is LiveFrom.COUNTERS:
+            harm = " As live traffic they also keep its counters from being read, which hold one reward only."
+        return (
+            f"Test {test.id} goes by {test.rule.reward.formula}: rows that earn anything else do not count in it.{harm}"
+        )
+
     def propose(self, namespace: str, deployment: str) -> Rule:
         """A rule for the next test: the first two live predictors, and the reward of the newest replay.
 

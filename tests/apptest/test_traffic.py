@@ -19,7 +19,10 @@ from services.jobs.replays import ReplayJobs
 from services.jobs.states import JobState
 from services.operations import Operations
 from services.traffic.replay import ReplayMode
-from services.traffic.rewards import RewardKind
+from services.traffic.rewards import Reward, RewardKind
+from services.verdict.reading import Sources
+from services.verdict.rule import Rule
+from services.verdict.service import Verdicts
 from tests.apptest.conftest import NOTE, Dashboard, texts
 from tests.support.memory_engine import MemoryEngine
 from tests.support.runs import Seeded
@@ -234,6 +237,20 @@ class TestReplay:
         button(app, "Start replay").click().run()
         spec = live.services.replays.recent()[0].spec
         assert (spec.predictor, spec.rate, spec.reward.kind) == ("b", 500.0, RewardKind.TUTORIAL)
+
+    def test_the_reward_is_that_of_the_running_test_and_another_is_said_not_to_count(self, live: Live, source: Path):
+        rule = Rule(reward=Reward(RewardKind.BOUNDED, scale=0.5))
+        built = live.services
+        sources = Sources(built.store, built.engine, built.metrics, built.models, built.runs, built.settings)
+        live.dashboard.use(verdicts=Verdicts(sources))
+        live.services.verdicts.start("seldon", "wine", rule, note=NOTE)
+        app = self.open(live, source)
+        assert select(app, "Reward").value is RewardKind.BOUNDED
+        assert "do not count in it" not in texts(app)
+        select(app, "Reward").set_value(RewardKind.HIT).run()
+        assert "do not count in it" in texts(app) and "keep its counters from being read" in texts(app)
+        app.segmented_control(key="replay-mode").set_value("One arm").run()
+        assert "do not count in it" not in texts(app)
 
     def test_classes_default_to_hit_or_miss(self, live: Live, tmp_path: Path):
         path = tmp_path / "classes.csv"

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.components import verdict_badge
 from services.errors import Unavailable
+from services.traffic.rewards import RewardKind
 from services.verdict.model import Call
 from services.verdict.rule import Decides, LiveFrom, Rule, assumed
 from tests.apptest.conftest import Dashboard, texts
@@ -303,3 +304,14 @@ def test_where_live_traffic_is_read_is_chosen_with_the_rule(dashboard: Dashboard
     app.button(key="first-seldon-wine-start").click().run()
     assert not app.exception
     assert [rule.live_from for rule, _ in verdicts.started] == [LiveFrom.LEDGER]
+
+
+def test_a_test_may_go_by_any_reward_of_the_catalogue(dashboard: Dashboard, verdicts: ExampleVerdicts):
+    dashboard.deploy("wine")
+    app = dashboard.open("verdict", **WHERE)
+    app.selectbox(key="first-seldon-wine-reward").set_value(RewardKind.LOG_LOSS).run()
+    assert app.radio(key="first-seldon-wine-live-from-ledger-1").value is LiveFrom.LEDGER
+    app.text_input(key="first-seldon-wine-why").set_value("are its probabilities better?")
+    app.button(key="first-seldon-wine-start").click().run()
+    assert not app.exception
+    assert [rule.reward.kind for rule, _ in verdicts.started] == [RewardKind.LOG_LOSS]

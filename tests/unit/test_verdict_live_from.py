@@ -132,3 +132,14 @@ def test_a_rule_from_before_deciding_sources_says_how_it_is_read(world: VerdictW
     assert "before Decant knew deciding sources" in first and "each at half of alpha" in first
     assert "arms’ counters" in second
     assert first in render_report(found)
+
+
+def test_a_replay_under_another_reward_is_told_that_it_will_not_count(world: VerdictWorld) -> None:
+    assert world.verdicts.unlike("seldon", "wine", NEGATIVE, live=True) == "", "no test runs"
+    test = world.begin(LIVE)
+    other = replace(BOUNDED, scale=0.75)
+    assert world.verdicts.unlike("seldon", "wine", BOUNDED, live=True) == ""
+    said = world.verdicts.unlike("seldon", "wine", other, live=True)
+    assert said.startswith(f"Test {test.id} goes by {BOUNDED.formula}") and "counters" in said
+    assert "counters" not in world.verdicts.unlike("seldon", "wine", other, live=False)
+    assert "counters" not in world.verdicts.unlike("seldon", "wine", NEGATIVE, live=True), "none of it is sent"
