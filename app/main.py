@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import theme
 from app.components import dialogs
+from app.components.sign_in import admitted
 from app.guard import boundary
 
 PAGES = (
@@ -24,12 +25,16 @@ st.set_page_config(page_title="Decant", page_icon="🍷", layout="wide")
 dialogs.none_open()
 st.logo(theme.logo(), size="medium")
 st.html(theme.HEADER_STYLE)
+inside = False
+with boundary("The door"):
+    inside = admitted()
 page = st.navigation(
     [
         st.Page(f"../pages/{name}.py", title=title, icon=icon, url_path=name, default=name == "overview")
         for name, title, icon in PAGES
     ],
-    position="top",
+    position="top" if inside else "hidden",
 )
-with boundary("This page"):
-    page.run()
+if inside:
+    with boundary("This page"):
+        page.run()

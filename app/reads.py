@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from app.parallel import ask
-from app.wiring import services
+from app.wiring import reader
 from services.domain import ChangeNote
 from services.errors import DecantError, Unavailable
 
@@ -50,7 +50,7 @@ class Read(Generic[P, R]):
         functools.update_wrapper(self, question)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.of(services(), *args, **kwargs)
+        return self.of(reader(), *args, **kwargs)
 
     def of(self, backend: Services, *args: P.args, **kwargs: P.kwargs) -> R:
         """The answer of `backend`; needs no Streamlit, so it may run in any thread."""
@@ -98,7 +98,7 @@ def forget() -> None:
 
 def prefetch(*questions: tuple[Any, ...]) -> None:
     """Ask several at once, each given as (read, argument, ...); errors come when the page asks for the answer."""
-    backend = services()
+    backend = reader()
     answers = ask(
         {str(i): functools.partial(read.of, backend, *args) for i, (read, *args) in enumerate(questions)},
     )

@@ -11,6 +11,7 @@ from app.components.deploy_form import draw_deploy_form
 from app.components.history import draw_history
 from app.components.observed import draw_live_split
 from app.components.publication import UNDER_WAY, draw_publication
+from app.components.rights import change_button, may_change
 from app.components.rollout import draw_rollout
 from app.components.split_slider import draw_split_controls, undo_button
 from app.components.take_over import draw_manager
@@ -39,18 +40,19 @@ def existing(target: Target, status: DeploymentStatus, hindrance: str) -> None:
         st.caption("One live arm takes all of the traffic. Add B below to split it.")
     asked = bool(state.read(state.Param.MODEL_A) or state.read(state.Param.MODEL_B))
     lone = len(status.deployment.live) == 1
-    title = "Manifest" if status.unwritable else "Models and replicas"
-    with st.expander(title, expanded=asked or lone, icon=":material/tune:", key="models"), boundary("The form"):
-        if status.unwritable:
-            st.code(reads.manifest(namespace, name), language="yaml", height=420)
-        else:
-            draw_deploy_form(target, hindrance)
+    if may_change() or status.unwritable:
+        title = "Manifest" if status.unwritable else "Models and replicas"
+        with st.expander(title, expanded=asked or lone, icon=":material/tune:", key="models"), boundary("The form"):
+            if status.unwritable:
+                st.code(reads.manifest(namespace, name), language="yaml", height=420)
+            else:
+                draw_deploy_form(target, hindrance)
     st.subheader("History")
     with boundary("The history"):
         draw_history(reads.history(namespace, name), state.zone())
         if lone:
             undo_button(status)
-    if not status.unwritable and st.button("Delete deployment …", icon=":material/delete:"):
+    if not status.unwritable and change_button("Delete deployment …", icon=":material/delete:"):
         confirm_delete(status)
 
 

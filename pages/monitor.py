@@ -9,14 +9,14 @@ from app.components.live import View, draw_live
 from app.components.picker import pick_deployment, pick_window
 from app.guard import boundary, guarded
 from app.links import page_link
-from app.wiring import services
+from app.wiring import reader
 from services.metrics.model import QUANTILES
 
 REFRESH_S, REFRESH_SLOW_S = 5, 30
 LABELS = {f"p{round(q * 100)}": q for q in QUANTILES}
 
 st.title("Monitor")
-built = services()
+built = reader()
 status, known = None, False
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     with boundary("The engine"):

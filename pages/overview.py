@@ -6,18 +6,19 @@ import streamlit as st
 
 from app import state
 from app.components.landscape import draw_landscape, draw_wine_trainings, train_wine_example
+from app.components.rights import change_button
 from app.guard import boundary, guarded
-from app.wiring import services, who
+from app.wiring import reader, services, who
 
 REFRESH_S = 5
 TRAININGS = "wine-trainings-asked"  # their numbers, for as long as this session lives
 
-built = services()
+built = reader()
 
 
 @guarded("Training")
 def train() -> None:
-    st.session_state[TRAININGS] = train_wine_example(built, who())
+    st.session_state[TRAININGS] = train_wine_example(services(), who())
     state.write(state.Param.GUIDE, "1")
     st.toast("Two trainings are queued; the Runs page shows how they get on.", icon=":material/science:")
 
@@ -40,9 +41,9 @@ def live() -> None:
         st.markdown("Train the tutorial's two wine models, or let the guide lead you through a whole A/B test.")
         with st.container(horizontal=True):
             # The buttons are in the fragment, what they change is around it too: hence the whole rerun.
-            if st.button("Train the wine example", icon=":material/science:", on_click=train, key="train-wine"):
+            if change_button("Train the wine example", icon=":material/science:", on_click=train, key="train-wine"):
                 st.rerun()
-            if not guided and st.button(
+            if not guided and change_button(
                 "Start the guided A/B test", icon=":material/flag:", on_click=toggle_guide, type="primary", key="start"
             ):
                 st.rerun()
@@ -53,5 +54,5 @@ heading, corner = st.columns([3, 1], vertical_alignment="center")
 heading.title("Overview")
 with corner.container(horizontal=True, horizontal_alignment="right"):
     label = "Hide the guide" if guided else "Guided A/B test"
-    st.button(label, icon=":material/flag:", on_click=toggle_guide, key="guide-toggle")
+    change_button(label, icon=":material/flag:", on_click=toggle_guide, key="guide-toggle")
 st.fragment(live, run_every=REFRESH_S)()

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import reads, state
 from app.components import run_columns, run_table
+from app.components.rights import change_button
 from app.components.run_compare import draw_compare
 from app.components.run_detail import draw_detail, has_model
 from app.components.training_form import draw_training_form
@@ -59,7 +60,7 @@ def empty(*, filtered: bool) -> None:
         st.info("No run matches this filter.", icon=":material/filter_alt_off:")
         return
     st.info("There are no runs yet. Train a model, or log one to MLflow from anywhere.", icon=":material/science:")
-    st.button("Train a model", type="primary", icon=":material/model_training:", on_click=go_training)
+    change_button("Train a model", type="primary", icon=":material/model_training:", on_click=go_training)
 
 
 def go_training() -> None:
@@ -81,7 +82,7 @@ def draw_ticked(visible: dict[str, object], *, only: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader(f"{len(runs)} runs compared" if len(runs) > 1 else "The ticked run")
         with st.container(horizontal=True, horizontal_alignment="right"):
-            if len(runs) == 2 and st.button(
+            if len(runs) == 2 and change_button(
                 "Deploy these two as A and B",
                 icon=":material/rocket_launch:",
                 disabled=not all(has_model(run) for run in runs),

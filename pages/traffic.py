@@ -10,6 +10,7 @@ from app.components.one_request import draw_one_request
 from app.components.picker import pick_deployment
 from app.components.replay_form import draw_replay_form
 from app.components.replay_progress import draw_replays
+from app.components.rights import change_button
 from app.guard import boundary
 
 ONE, REPLAY, TRUTH = "One request", "Replay", "Late truth"
@@ -20,7 +21,7 @@ def page() -> None:
     status = pick_deployment(statuses)
     if status is None:
         st.info("There is no deployment to send traffic to yet.", icon=":material/rocket_launch:")
-        if st.button("Deploy a model", type="primary", icon=":material/rocket_launch:"):
+        if change_button("Deploy a model", type="primary", icon=":material/rocket_launch:"):
             st.switch_page("../pages/deploy.py")
         return
     reads.prefetch(*((reads.model, p.model_uri) for p in status.deployment.predictors[:1]), (reads.health,))

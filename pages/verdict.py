@@ -7,6 +7,7 @@ import streamlit as st
 from app import reads, state
 from app.components import verdict_reads
 from app.components.picker import pick_deployment
+from app.components.rights import change_button
 from app.components.verdict_live import View, draw_verdict
 from app.components.verdict_rule_form import ask_for_test
 from app.components.verdict_start import choose_test, draw_no_test, live_arms
@@ -28,7 +29,7 @@ def page(namespace: str, name: str, status: DeploymentStatus | None, found: tupl
         arms = live_arms(status)
         alone = status is not None and len(arms) < 2
         said = "A test needs two live arms: add B on the Deploy page." if alone else None
-        if st.button("New test …", icon=":material/flag:", key="new-test", disabled=alone, help=said):
+        if change_button("New test …", icon=":material/flag:", key="new-test", disabled=alone, help=said):
             ask_for_test(namespace, name, found[0].rule, arms)
 
     @guarded("The verdict")

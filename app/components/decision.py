@@ -12,6 +12,7 @@ from app import reads, state
 from app.components import dialogs
 from app.components.decision_dialog import ask_to_decide, ask_to_undo
 from app.components.decision_list import draw_decisions
+from app.components.rights import change_button, leads_only, may_change
 from app.guard import escape, guarded
 from app.wiring import services
 from services.decisions import words as decision_words
@@ -49,6 +50,8 @@ def draw_decision(assessment: Assessment) -> None:
 
 
 def _draw_buttons(assessment: Assessment) -> None:
+    if not leads_only("Deciding"):
+        return
     names = words.arm_names(assessment.test.rule)
     labels = {Kind.PROMOTE: f"Promote {names.b} …", Kind.KEEP: f"Keep {names.a} …", Kind.END: "End the test …"}
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -63,8 +66,9 @@ def _draw_buttons(assessment: Assessment) -> None:
 def _watch(decision_id: int, assessment: Assessment) -> None:
     """An unfinished decision: goes on with it, and draws it until the page can be drawn anew, which a dialog delays."""
     decision = services().decisions.get(decision_id)
-    services().decisions.settle(decision.namespace, decision.deployment)
-    decision = services().decisions.get(decision_id)
+    if may_change():  # else the worker does
+        services().decisions.settle(decision.namespace, decision.deployment)
+        decision = services().decisions.get(decision_id)
     if decision.finished:
         reads.forget()
         dialogs.refresh_page()
@@ -113,12 +117,15 @@ def _draw_ways_on(decision: Decision, assessment: Assessment) -> None:
     found = _decisions(decision.namespace, decision.deployment)
     standing = next((d for d in found if d.state is not State.UNDONE), None)
     revocable = standing is not None and standing.id == decision.id and decision.state is not State.UNDOING
+    decisions = services().decisions  # asked for here: the download is made in a thread of its own
     with st.container(horizontal=True, vertical_alignment="center"):
-        if revocable and st.button("Undo this decision …", icon=":material/undo:", key=f"decision-undo-{decision.id}"):
+        if revocable and change_button(
+            "Undo this decision …", icon=":material/undo:", key=f"decision-undo-{decision.id}"
+        ):
             ask_to_undo(decision, titled(decision, assessment))
         st.download_button(
             "Report",
-            data=lambda: services().decisions.report(decision.id),
+            data=lambda: decisions.report(decision.id),
             file_name=f"decision-{decision.id}.html",
             mime="text/html",
             icon=":material/download:",

@@ -15,6 +15,7 @@ from app.components.draft import FIRST, SECOND, SHADOW, ArmDraft, arm_name, arms
 from app.components.manifest_view import draw_manifest
 from app.components.model_picker import RECENT_RUNS, draw_picker, draw_resolved, draw_tracking_notice, known_choices
 from app.components.preflight import chosen_mends, draw_preflight
+from app.components.rights import leads_only
 from app.components.split_slider import EDITOR, after_change, contested, draw_share_slider, draw_stale
 from app.components.take_over import ask_take_over
 from app.components.target import Target
@@ -45,6 +46,8 @@ def draw_deploy_form(target: Target, hindrance: str = "") -> None:
 
     `hindrance` says why nothing can be applied now; empty where nothing stands in the way.
     """
+    if not leads_only("Deploying models"):
+        return
     status = target.status
     base = bases.follow(EDITOR, target.key if status else "new", status)
     live = base.deployment

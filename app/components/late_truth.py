@@ -10,6 +10,7 @@ import streamlit as st
 from app import format as fmt
 from app import reads
 from app.components.reward_picker import draw_reward
+from app.components.rights import leads_only
 from app.guard import boundary, escape
 from app.wiring import services, who
 from services.domain import Deployment
@@ -29,6 +30,8 @@ _RESULT = "late-truth-result"
 
 def draw_late_truth(deployment: Deployment) -> None:
     """Upload, preview, attach; what became of the last file stays until the next."""
+    if not leads_only("Attaching truths"):
+        return
     st.caption(
         "Truths or rewards that became known after the predictions: a CSV whose first line is `puid,truth` or "
         "`puid,reward`. They go into the ledger and, as feedback, to the arm that earned them, if they tell of the "

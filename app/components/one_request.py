@@ -11,6 +11,7 @@ from app import reads
 from app.components.answers import draw_answers
 from app.components.request_fields import draw_fields, missing
 from app.components.reward_picker import draw_reward, read_truth
+from app.components.rights import leads_only
 from app.components.way_note import draw_way_note
 from app.guard import boundary, escape
 from app.wiring import services
@@ -27,6 +28,8 @@ EACH, SPLIT = "Same row to each arm", "Through the split"
 
 def draw_one_request(status: DeploymentStatus) -> None:
     """Form on top, answers below; the answers of the last row stay until the next."""
+    if not leads_only("Sending requests"):
+        return
     deployment = status.deployment
     model = describe_model(deployment, "So there is no form for its columns: write the row as JSON.")
     not_ready = [p.name for p in status.predictors if p.phase is not Phase.READY and not p.updating]

@@ -9,6 +9,7 @@ import streamlit as st
 from app import format as fmt
 from app import reads, state
 from app.components.job_badge import draw_job_badge
+from app.components.rights import change_button
 from app.components.target import Target
 from app.components.worker_notice import draw_worker_notice
 from app.guard import escape, guarded
@@ -71,7 +72,7 @@ def _draw_card(found: Publication) -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"**Publishing models** &nbsp; for {escape(found.who)}")
                 draw_job_badge(found.state)
-            if not found.state.final and st.button(
+            if not found.state.final and change_button(
                 "Cancel",
                 key=f"cancel-publication-{found.id}",
                 icon=":material/stop_circle:",

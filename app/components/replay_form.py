@@ -11,6 +11,7 @@ from app.components.replay_options import choose_arms, choose_rows
 from app.components.replay_preview import draw_preview, look_button
 from app.components.replay_source import choose_source
 from app.components.reward_picker import draw_any_reward, explain_reward
+from app.components.rights import leads_only
 from app.components.way_note import draw_way_note
 from app.components.worker_notice import draw_worker_notice
 from app.guard import boundary, escape
@@ -32,6 +33,8 @@ SCALE_HELP = (
 
 def draw_replay_form(status: DeploymentStatus) -> None:
     """Draw it; “Start replay” submits a job."""
+    if not leads_only("Sending replays"):
+        return
     deployment = status.deployment
     draw_worker_notice("A replay you start now waits until the worker is back.")
     draw_way_note(deployment)

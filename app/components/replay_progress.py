@@ -14,6 +14,7 @@ from app import format as fmt
 from app import state
 from app.components import arms
 from app.components.job_badge import draw_job_badge
+from app.components.rights import may_change
 from app.guard import escape, guarded
 from app.wiring import services
 from services.domain import Deployment
@@ -95,6 +96,8 @@ def _draw_card(replay: Replay, deployment: Deployment) -> None:
 
 
 def _draw_buttons(replay: Replay) -> None:
+    if not may_change():
+        return
     replays, number = services().replays, replay.id
     left = f"{fmt.count(replay.total - replay.done_rows)} rows left"
     with st.container(horizontal=True, width="content"):

@@ -12,6 +12,7 @@ import streamlit as st
 
 from app import format as fmt
 from app import reads, state
+from app.components.rights import change_button
 from app.components.run_columns import seconds
 from app.components.signature_view import draw_signature
 from app.guard import boundary, escape
@@ -57,7 +58,7 @@ def draw_detail(run: Run) -> None:
 def use_buttons(reference: str, *, key: str, disabled: bool = False) -> None:
     """“Use as A” and “Use as B”: go to the Deploy page with the model in the URL."""
     for arm, param in (("A", state.Param.MODEL_A), ("B", state.Param.MODEL_B)):
-        if st.button(f"Use as {arm}", key=f"use-{arm}-{key}", icon=":material/rocket_launch:", disabled=disabled):
+        if change_button(f"Use as {arm}", key=f"use-{arm}-{key}", icon=":material/rocket_launch:", disabled=disabled):
             state.write(param, reference)
             st.switch_page(DEPLOY_PAGE)
 

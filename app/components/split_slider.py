@@ -12,6 +12,7 @@ from app.components import arms
 from app.components import base as bases
 from app.components.confirm import confirm_undo
 from app.components.history import describe
+from app.components.rights import leads_only, may_change
 from app.components.take_over import ask_take_over
 from app.guard import boundary, escape
 from app.wiring import note, services
@@ -63,6 +64,8 @@ def split_bar(first: int, second: int) -> str:
 
 def draw_split_controls(status: DeploymentStatus) -> None:
     """The slider of a deployment with two live arms; more arms get a number each."""
+    if not leads_only("Moving traffic"):
+        return
     deployment = status.deployment
     key = deployment.key
     base = bases.follow(FORM, key, status)
@@ -152,7 +155,7 @@ def undo_button(status: DeploymentStatus) -> None:
     """Undo the newest change; a moved split at once, anything bigger after a question."""
     deployment = status.deployment
     history = reads.history(deployment.namespace, deployment.name)
-    if not history:
+    if not history or not may_change():
         return
     newest = history[0]
     help_text = f"{newest.who}: {describe(newest)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import streamlit as st
 
 from app import reads
+from app.components.rights import leads_only
 from app.components.worker_notice import draw_worker_notice
 from app.guard import boundary, escape
 from app.wiring import services, who
@@ -27,6 +28,8 @@ ENV_HELP = (
 
 def draw_training_form() -> None:
     """Draw it; submitting starts a job and forgets the draft."""
+    if not leads_only("Training models"):
+        return
     draw_worker_notice("A training you start now waits until the worker is back.")
     with st.expander("Project", icon=":material/folder:"):
         folder = st.text_input(

@@ -11,6 +11,7 @@ import streamlit as st
 from app import format as fmt
 from app import reads, state
 from app.components.job_badge import draw_job_badge
+from app.components.rights import change_button
 from app.components.run_detail import use_buttons
 from app.components.training_form import TRAINING_SHOWN
 from app.guard import escape, guarded
@@ -58,7 +59,7 @@ def _draw_one(training: Training) -> None:
                 st.markdown(f"**Training {training.id}** &nbsp; {escape(_parameters(training))}")
                 draw_job_badge(training.state)
                 st.caption(f"{_elapsed(training)} · by {escape(training.who)}")
-            if not training.state.final and st.button(
+            if not training.state.final and change_button(
                 "Cancel", key=f"cancel-training-{training.id}", icon=":material/stop_circle:"
             ):
                 services().training.cancel(training.id)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import format as fmt
 from app import reads, state
+from app.components.rights import change_button
 from app.guard import boundary, escape
 from app.wiring import note, services
 from services.domain import Change
@@ -35,7 +36,7 @@ def draw_deleted() -> None:
                 f"**{change.namespace}/{change.deployment}** · deleted by {escape(change.who)} "
                 f"{fmt.ago(change.at)}{escape(why)}"
             )
-            if st.button("Bring back", key=f"undelete-{change.id}", icon=":material/undo:"):
+            if change_button("Bring back", key=f"undelete-{change.id}", icon=":material/undo:"):
                 with boundary("Bringing it back"):
                     services().operations.undo(change.namespace, change.deployment, note=note())
                     reads.forget()

@@ -12,6 +12,7 @@ from app import format as fmt
 from app import reads, state
 from app.components import dialogs
 from app.components.reward_picker import draw_any_reward
+from app.components.rights import leads_only
 from app.guard import boundary, escape
 from app.wiring import note, services
 from services.traffic.rewards import Reward
@@ -114,6 +115,8 @@ def _ask(namespace: str, name: str, rule: Rule, arms: Sequence[str]) -> None:
 
 def draw_rule_form(namespace: str, name: str, rule: Rule, arms: Sequence[str], *, key: str) -> None:
     """Fields with `rule` in them; the button starts the test. `arms` are the live ones, if they are known."""
+    if not leads_only("Starting a test"):
+        return
     champion, challenger = _draw_roles([rule.champion, rule.challenger], arms, key)
     chosen = draw_any_reward(rule.reward, key=f"{key}-reward")
     reward = chosen or rule.reward

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import format as fmt
 from app import reads
+from app.components.rights import change_button
 from app.guard import boundary, escape
 from app.wiring import note, services
 from services.domain import Deployment, Diagnosis, PredictorStatus, Startup, StartupStep, StepState
@@ -93,7 +94,7 @@ def _what(diagnosis: Diagnosis | None, failure: str) -> str:
 
 def _draw_more_time(deployment: Deployment, startup: Startup, budget_s: int) -> None:
     had = f" instead of {fmt.duration(startup.budget_s)}" if startup.budget_s is not None else ""
-    pressed = st.button(
+    pressed = change_button(
         f"Give it {fmt.duration(budget_s)}{had}",
         icon=":material/more_time:",
         key=f"time-{deployment.key}-{startup.predictor}",

@@ -7,7 +7,6 @@ a decision that a lead took) does not ask again. It is closed by default: see se
 from __future__ import annotations
 
 import functools
-import inspect
 import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -43,7 +42,7 @@ class _Seen:
         if inner in READS:
             return seen_by(self.__person, inner, value)
         if name in READS.get(self.__part, ()):
-            return _in_own_name(self.__person, value) if inspect.ismethod(value) else value
+            return value
         if not self.__person.may_change:
             return functools.partial(_refuse, self.__person, inner)
         return _in_own_name(self.__person, value) if callable(value) else value

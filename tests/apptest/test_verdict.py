@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.components import verdict_badge
+from app.wiring import reader
 from services.errors import Unavailable
 from services.traffic.rewards import RewardKind
 from services.verdict.model import Call
@@ -262,13 +263,11 @@ def test_overview_shows_the_verdict_once_it_is_known(dashboard: Dashboard, verdi
     dashboard.deploy("wine")  # without a test
     dashboard.open("overview")
     for name in ("ship", "distrust"):
-        wait_until(
-            lambda name=name: verdict_badge.latest(dashboard.services, "seldon", name) is not None, what="the verdict"
-        )
+        wait_until(lambda name=name: verdict_badge.latest(reader(), "seldon", name) is not None, what="the verdict")
     said = texts(dashboard.open("overview"))
     assert said.count(Call.SHIP.value) == 1
     assert said.count(Call.DISTRUST.value) == 1
-    assert verdict_badge.latest(dashboard.services, "seldon", "wine") is None
+    assert verdict_badge.latest(reader(), "seldon", "wine") is None
 
 
 def test_overview_does_without_verdicts_when_they_cannot_be_had(dashboard: Dashboard, verdicts: ExampleVerdicts):
@@ -276,7 +275,7 @@ def test_overview_does_without_verdicts_when_they_cannot_be_had(dashboard: Dashb
     app = dashboard.open("overview")
     assert not app.exception
     assert Call.SHIP.value not in texts(app)
-    assert verdict_badge.latest(dashboard.services, "seldon", "ship") is None
+    assert verdict_badge.latest(reader(), "seldon", "ship") is None
 
 
 def test_a_silent_place_is_named_and_the_other_one_is_shown_for_information(
