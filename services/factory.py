@@ -12,7 +12,7 @@ from services.decisions.service import Decisions, open_decisions
 from services.deployments.engine import Engine
 from services.domain import ChangeNote, Person
 from services.engines import beating, choose_engine
-from services.errors import without_secrets
+from services.errors import Unavailable, without_secrets
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
 from services.health import Check, HealthChecks
@@ -21,6 +21,7 @@ from services.jobs.publications import Publications
 from services.jobs.queue import open_queue
 from services.jobs.replays import ReplayJobs
 from services.jobs.training import TrainingJobs
+from services.jobs.worker_sign import WORKER_LEASE
 from services.metrics.access import Access
 from services.metrics.prometheus import MetricsReader
 from services.metrics.queries import Labels, Router
@@ -121,7 +122,8 @@ def build_services(settings: Settings) -> Services:
             {
                 "MLflow": runs.ping,
                 **chosen.checks,
-                "Worker": lambda: beating(settings, "worker"),
+                "Worker": lambda: _worker(settings, store),
+                **({"Job queue": lambda: _said(queue.waiting, queue.place)} if settings.queue_url else {}),
                 **(_prometheus(settings, metrics) if settings.prometheus_address else {}),
                 "Evidence store": lambda: _said(store.ping, "answers"),
             }
@@ -167,6 +169,15 @@ def _begin_test(verdicts: Verdicts, spec: ReplaySpec, who: str) -> None:
 
 def _prometheus(settings: Settings, metrics: MetricsReader) -> dict[str, Check]:
     return {"Prometheus": lambda: _said(metrics.ping, without_secrets(settings.prometheus_address))}
+
+
+def _worker(settings: Settings, store: EvidenceStore) -> str:
+    if not store.leases.shared:
+        return beating(settings, "worker")
+    alive = len(store.leases.holders(WORKER_LEASE))
+    if not alive:
+        raise Unavailable("The worker", "none gives a sign of life", "Start one: `python -m app part worker`.")
+    return "runs" if alive == 1 else f"{alive} run"
 
 
 def _said(ask: Callable[[], object], detail: str) -> str:

@@ -212,6 +212,11 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "", description="SQLAlchemy URL of the evidence store. Empty: SQLite in the state folder."
     )
+    queue_url: str = Field(
+        "",
+        description="Where jobs wait for a worker: `redis://...`, `rediss://...`, or a PostgreSQL's SQLAlchemy URL. "
+        "Empty: the PostgreSQL of `DECANT_DATABASE_URL` if that is one, else a file in the state folder.",
+    )
 
     max_body_mb: int = Field(
         16, ge=1, le=1024, description="Largest request body that gateway and model servers take, MiB."
@@ -348,6 +353,13 @@ class Settings(BaseSettings):
     @property
     def public_host(self) -> str:
         return urlsplit(self.public_address).hostname or ""
+
+    @property
+    def queue_address(self) -> str:
+        """URL of the queue that several machines share; empty: a file in the state folder."""
+        if not self.queue_url and self.database_url.startswith("postgresql"):
+            return self.database_url
+        return self.queue_url
 
     @property
     def store_url(self) -> str:

@@ -88,13 +88,13 @@ def log_artifacts(world: World, record: DecisionRecord, plan: Plan, progress: Pr
     run_id = plan.models[plan.home].run_id
     if run_id is None:
         return ""
-    report = world.reports / record.report
-    if record.report and not report.is_file():
+    report = world.reports.read(record.report)
+    if record.report and report is None:
         progress.missed("The report of this decision is lost: its file was deleted before it reached MLflow.")
     folder = tags.folder(record)
     try:
-        if record.report and report.is_file():
-            world.registry.log_text(run_id, f"{folder}/report.html", report.read_text(encoding="utf-8"))
+        if report is not None:
+            world.registry.log_text(run_id, f"{folder}/report.html", report)
         text = json.dumps(tags.document(record, plan, progress), indent=2, ensure_ascii=False)
         world.registry.log_text(run_id, f"{folder}/decision.json", text)
     except UNWRITABLE as error:

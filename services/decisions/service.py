@@ -13,7 +13,7 @@ forward.py). Whoever finds an unfinished one goes on with it: the caller, the wo
 from __future__ import annotations
 
 import logging
-import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,15 +27,16 @@ from services.decisions.model import Decision, Kind, State, obstacles
 from services.decisions.plan import Plan, Progress
 from services.decisions.planning import consequences, make_plan
 from services.decisions.reading import decision_of
+from services.decisions.reports import Reports
 from services.decisions.world import World, changed_by, text_of
 from services.deployments.engine import Engine
 from services.deployments.identity import Identify
 from services.domain import ChangeNote
 from services.errors import Conflict, DecantError, Foreign, InvalidInput, NotFound, Unavailable
 from services.evidence.decision_table import DecisionRecord, DecisionTable
+from services.evidence.leases import Leases
 from services.evidence.store import EvidenceStore
 from services.operations import Operations
-from services.runtime.files import write_atomically
 from services.settings import Settings
 from services.tracking.registry import Registry
 from services.verdict.model import Assessment
@@ -43,6 +44,7 @@ from services.verdict.report import render_report
 
 log = logging.getLogger(__name__)
 
+LEASE_POLL_S = 0.2
 LOCK_TIMEOUT_S = 30.0
 """Longer than a settling worker waits for a part that is silent."""
 
@@ -53,13 +55,22 @@ class Decisions:
     Args:
         assess: what the evidence says now; see `Verdicts.assess`.
         render: makes the report of an assessment: one HTML text.
+        leases: keep two machines from carrying out the same decision.
     """
 
-    def __init__(self, table: DecisionTable, world: World, assess: Assess, render: Callable[[Assessment], str]) -> None:
+    def __init__(
+        self,
+        table: DecisionTable,
+        world: World,
+        assess: Assess,
+        render: Callable[[Assessment], str],
+        leases: Leases,
+    ) -> None:
         self._table = table
         self._world = world
         self._assess = assess
         self._render = render
+        self._leases = leases
         self._carrier = Carrier(table, world)
 
     def preview(self, kind: Kind, assessment: Assessment) -> tuple[str, ...]:
@@ -124,7 +135,7 @@ class Decisions:
                 why=note.why,
                 steps=Progress().to_json(),
                 evidence=plan.to_json(),
-                report=self._keep_report(found),
+                report=self._world.reports.keep(self._render(found)),  # before the intent, so that a restart finds it
                 override=bool(against),
                 state=State.DOING.value,
             )
@@ -207,10 +218,10 @@ class Decisions:
     def report(self, decision_id: int) -> str:
         """The report on which a decision was taken, as HTML. Raises NotFound."""
         record = self._table.get(decision_id)
-        file = self._world.reports / record.report
-        if not record.report or not file.is_file():
+        found = self._world.reports.read(record.report)
+        if found is None:
             raise NotFound("report of decision", str(decision_id))
-        return file.read_text(encoding="utf-8")
+        return found
 
     def _seen(self, record: DecisionRecord) -> Decision:
         """The decision as it is read here: an unfinished one of another engine says that it waits for that one."""
@@ -259,13 +270,6 @@ class Decisions:
         if text_of(status) not in (plan.before, *backward.outcomes(plan, progress)):
             raise Conflict(f"Deployment “{record.deployment}”", changed_by(status))
 
-    def _keep_report(self, assessment: Assessment) -> str:
-        """Write the report to a file before the intent, so that a restart finds it; returns the file's name."""
-        name = f"{secrets.token_hex(8)}.html"
-        self._world.reports.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._world.reports / name, self._render(assessment))
-        return name
-
     @contextmanager
     def _locked(self, namespace: str, name: str) -> Iterator[None]:
         try:
@@ -274,10 +278,25 @@ class Decisions:
         except Timeout as error:
             raise Conflict(f"The test of {namespace}/{name}", "somebody else is deciding on it right now") from error
 
-    def _lock(self, namespace: str, name: str, timeout_s: float) -> FileLock:
-        """One process at a time for each deployment; the kernel frees the lock of one that is killed."""
-        self._world.reports.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._world.reports / f"{namespace}.{name}.lock", timeout=timeout_s)
+    @contextmanager
+    def _lock(self, namespace: str, name: str, timeout_s: float) -> Iterator[None]:
+        """One process at a time for each deployment, on this machine and on those that share the store.
+
+        The kernel frees the lock of a process that is killed; its lease, which other machines see, ends soon after.
+        Raises Timeout.
+        """
+        folder, lease = self._world.reports.folder, f"decision:{namespace}/{name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + timeout_s
+        with FileLock(folder / f"{namespace}.{name}.lock", timeout=timeout_s):
+            while not self._leases.take(lease):
+                if time.monotonic() > deadline:
+                    raise Timeout(lease)
+                time.sleep(LEASE_POLL_S)
+            try:
+                yield
+            finally:
+                self._leases.release(lease)
 
 
 def open_decisions(
@@ -290,5 +309,6 @@ def open_decisions(
     identity: Identify,
 ) -> Decisions:
     """Decisions as the settings say, with the usual report. Connects to nothing."""
-    world = World(engine, operations, registry, store.tests, store, settings.paths.root / "decisions", identity)
-    return Decisions(store.decisions, world, assess, render_report)
+    reports = Reports(settings.paths.root / "decisions", store.files)
+    world = World(engine, operations, registry, store.tests, store, reports, identity)
+    return Decisions(store.decisions, world, assess, render_report, store.leases)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
+from services.decisions.reports import Reports
 from services.deployments.engine import Engine
 from services.deployments.identity import Identify
 from services.domain import Change, DeploymentStatus
@@ -46,14 +46,14 @@ class Trail(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Where the steps read and write. `reports` is the folder of the rendered reports; `identity` tells this engine."""
+    """Where the steps read and write. `reports` holds the rendered reports; `identity` tells this engine."""
 
     engine: Engine
     operations: Operations
     registry: Registry
     tests: Tests
     trail: Trail
-    reports: Path
+    reports: Reports
     identity: Identify
 
     def elsewhere(self, record: DecisionRecord) -> str:

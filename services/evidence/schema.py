@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-REVISION = "0004"
+REVISION = "0005"
 """The revision of services/evidence/migrations that makes these tables."""
 
 VERSION_TABLE = "decant_schema"
@@ -262,5 +262,22 @@ published_models = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False, comment="of its files; empty where it was used in place"),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("holder", sa.String(255), nullable=False),
+    sa.Column("until", sa.Float, nullable=False, comment="seconds since the epoch, by the database's clock"),
+)
+
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
 )

@@ -17,6 +17,8 @@ from services.domain import Change, Outcome
 from services.evidence.decision_table import DecisionTable
 from services.evidence.door import connect
 from services.evidence.export import ExportForm, ExportScope, Progress, count, export_bytes, export_file
+from services.evidence.files import FileTable
+from services.evidence.leases import Leases
 from services.evidence.ledger import Ledger
 from services.evidence.publication_table import PublicationTable
 from services.evidence.replay_table import ReplayTable
@@ -50,6 +52,8 @@ class EvidenceStore:
         self.tests = ABTestTable(database)
         self.decisions = DecisionTable(database)
         self.publications = PublicationTable(database)
+        self.files = FileTable(database)
+        self.leases = Leases(database)
 
     def ping(self) -> None:
         """Return if the store answers."""

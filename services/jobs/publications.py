@@ -37,6 +37,7 @@ __all__ = ["Prepared", "Publication", "Publications"]
 
 log = logging.getLogger(__name__)
 
+_LEASE = "publication:"
 _LIVE = (JobState.QUEUED, JobState.RUNNING)
 
 
@@ -114,7 +115,9 @@ class Publications:
 
     def recover(self) -> list[int]:
         """Those that a worker left behind, all of which can go on."""
-        return [record.id for record in self._store.publications.in_state([state.value for state in _LIVE])]
+        taken = self._store.leases.holders(_LEASE)
+        found = self._store.publications.in_state([state.value for state in _LIVE])
+        return [record.id for record in found if f"{_LEASE}{record.id}" not in taken]
 
     def waiting(self) -> list[int]:
         """Those that nobody works on."""
@@ -133,8 +136,10 @@ class Publications:
                 return
             self._active.add(number)
         try:
-            self._run(self._store.publications.get(number))
+            if self._store.leases.take(f"{_LEASE}{number}"):  # else another worker is at it
+                self._run(self._store.publications.get(number))
         finally:
+            self._store.leases.release(f"{_LEASE}{number}")
             with self._lock:
                 self._active.discard(number)
 

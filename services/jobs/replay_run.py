@@ -16,7 +16,7 @@ from services.jobs.replay_values import counters_of, progress_to_json, spec_from
 from services.jobs.states import JobState
 from services.operations import split_text
 from services.settings import Settings
-from services.traffic.datasets import Dataset, load_dataset
+from services.traffic.datasets import Dataset
 from services.traffic.order import sending_order
 from services.traffic.replay import Progress, ReplayPlan, ReplayRow, ReplaySpec, StopSignal
 
@@ -32,14 +32,18 @@ def ledger_progress(store: EvidenceStore, record: ReplayRecord) -> Progress:
 
 
 def make_plan(
-    store: EvidenceStore, settings: Settings, record: ReplayRecord, patience_s: float, outage_s: float
+    store: EvidenceStore,
+    settings: Settings,
+    record: ReplayRecord,
+    dataset: Dataset,
+    patience_s: float,
+    outage_s: float,
 ) -> ReplayPlan:
     """The rows that are missing and how to send them.
 
-    Raises InvalidInput if the dataset is another than when the replay was asked for, and as `load_dataset` does.
+    Raises InvalidInput if the dataset is another than when the replay was asked for.
     """
     spec = spec_from_json(record.spec)
-    dataset = load_dataset(spec.dataset, settings.max_upload_mb)
     if dataset.digest != record.spec["digest"]:
         raise InvalidInput(f"{spec.name} has changed since the replay was asked for.", "Start a new one.")
     return ReplayPlan(
@@ -69,14 +73,24 @@ def _missing_rows(spec: ReplaySpec, dataset: Dataset, recorded: set[tuple[int, i
 
 
 class Hooks:
-    """What a running replay asks of the engine and the store; `latest` is how far it is."""
+    """What a running replay asks of the engine and the store; `latest` is how far it is.
+
+    `lease` is the name under which this worker holds the replay; without it, it stops.
+    """
 
     def __init__(
-        self, store: EvidenceStore, engine: Engine, record: ReplayRecord, signal: StopSignal, latest: Progress
+        self,
+        store: EvidenceStore,
+        engine: Engine,
+        record: ReplayRecord,
+        signal: StopSignal,
+        latest: Progress,
+        lease: str,
     ) -> None:
         self._store, self._engine, self._record, self._signal = store, engine, record, signal
+        self._lease = lease
         self.latest = latest
-        self.cancelled = self.paused = False
+        self.cancelled = self.paused = self.lost = False
 
     def endpoint(self, predictor: str | None) -> Endpoint:
         return self._engine.endpoint(self._record.namespace, self._record.deployment, predictor)
@@ -97,6 +111,10 @@ class Hooks:
         """One transaction for the outcomes, then a note of how far it is; the second may be lost without harm."""
         self._store.record_outcomes(outcomes)
         self.latest = progress
+        if not self._store.leases.holds(self._lease):
+            self.lost = True
+            self._signal.request(STOP_SOON_S)
+            return
         if self._store.replays.progress(self._record.id, progress.done, progress_to_json(progress)):
             self.cancelled = True
             self._signal.request(STOP_SOON_S)

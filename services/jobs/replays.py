@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from services.datasets import ReplayDatasets
 from services.deployments.engine import Engine
 from services.domain import Deployment
 from services.errors import DecantError, InvalidInput
@@ -26,7 +27,6 @@ from services.jobs.replay_run import Hooks, ledger_progress, make_plan
 from services.jobs.replay_values import Replay, progress_to_json, replay_of, spec_to_json
 from services.jobs.states import JobState
 from services.settings import Settings
-from services.traffic.datasets import load_dataset
 from services.traffic.order import chosen_rows
 from services.traffic.preview import Preview
 from services.traffic.replay import Progress, ReplayMode, ReplaySpec, StopSignal
@@ -42,6 +42,7 @@ STOP_GRACE_S = 3.0
 """The same when the worker is told to stop: longer, because a row given up here is sent again later."""
 
 _LIVE_STATES = (JobState.QUEUED, JobState.RUNNING)
+_LEASE = "replay:"
 _ENDED_EARLY = (JobState.PAUSED, JobState.CANCELLED, JobState.FAILED)
 
 
@@ -61,6 +62,7 @@ class ReplayJobs:
         self._store, self._queue, self._engine, self._settings = store, queue, engine, settings
         self._patience_s, self._outage_s = patience_s, outage_s
         self._begin_test = begin_test
+        self._datasets = ReplayDatasets(store.files, settings)
         self._lock = threading.Lock()
         self._active: dict[int, StopSignal] = {}
         self._halting = False
@@ -76,7 +78,7 @@ class ReplayJobs:
         spec = spec.validated()
         for predictor in (*spec.arms, *filter(None, [spec.predictor])):
             status.deployment.predictor(predictor)
-        dataset = load_dataset(spec.dataset, self._settings.max_upload_mb)
+        dataset = self._datasets.load(spec.dataset)
         dataset.features(spec.target)
         check_reward(spec.reward, dataset.truths(spec.target))
         total = len(chosen_rows(spec, dataset.rows)) * spec.passes
@@ -84,6 +86,7 @@ class ReplayJobs:
             raise InvalidInput(f"{dataset.name} has {dataset.rows} rows: none is left from row {spec.start} on.")
         if self._begin_test is not None and spec.mode is not ReplayMode.PINNED:
             self._begin_test(spec, who)  # before the first row, so that its rule is older than all it judges
+        self._datasets.keep(dataset)
         stored = {**spec_to_json(spec), "digest": dataset.digest, "feedback": spec.feedback}
         record = self._store.replays.add(spec.namespace, spec.deployment, stored, total, JobState.QUEUED.value, who)
         enqueue_replay(self._queue, record.id)
@@ -128,7 +131,9 @@ class ReplayJobs:
 
     def recover(self) -> list[int]:
         """The replays that a worker left behind, all of which can go on."""
-        return [record.id for record in self._store.replays.in_state([s.value for s in _LIVE_STATES])]
+        taken = self._store.leases.holders(_LEASE)
+        found = self._store.replays.in_state([s.value for s in _LIVE_STATES])
+        return [record.id for record in found if _lease(record.id) not in taken]
 
     def waiting(self) -> list[int]:
         """The replays that nobody works on: not taken up yet, or dropped when the store did not answer in between."""
@@ -151,8 +156,10 @@ class ReplayJobs:
                 return
             self._active[replay_id] = signal
         try:
-            self._run(self._store.replays.get(replay_id), signal)
+            if self._store.leases.take(_lease(replay_id)):  # else another worker is at it
+                self._run(self._store.replays.get(replay_id), signal)
         finally:
+            self._store.leases.release(_lease(replay_id))
             with self._lock:
                 del self._active[replay_id]
 
@@ -165,10 +172,11 @@ class ReplayJobs:
             self._finish(record.id, JobState.CANCELLED, "", before)
             return
         log.info("replay %d of %s/%s: %d rows", record.id, record.namespace, record.deployment, record.total)
-        hooks = Hooks(self._store, self._engine, record, signal, before)
+        hooks = Hooks(self._store, self._engine, record, signal, before, _lease(record.id))
         state, message = JobState.FAILED, "It ended by an unexpected error; see the worker's log."
         try:
-            plan = make_plan(self._store, self._settings, record, self._patience_s, self._outage_s)
+            dataset = self._datasets.load(str(record.spec["dataset"]), str(record.spec["digest"]))
+            plan = make_plan(self._store, self._settings, record, dataset, self._patience_s, self._outage_s)
             began, cpu = time.monotonic(), time.process_time()
             latest = asyncio.run(run_replay(plan, hooks, signal, before.arms, self._engine.relay))
             took = max(time.monotonic() - began, 1e-9)
@@ -179,7 +187,9 @@ class ReplayJobs:
         except DecantError as error:
             message = str(error)
         finally:
-            if hooks.paused and state is not JobState.DONE:
+            if hooks.lost:
+                log.warning("replay %d: another worker goes on with it", record.id)
+            elif hooks.paused and state is not JobState.DONE:
                 self._note(record.id, hooks.latest)
             elif state is JobState.CANCELLED and not hooks.cancelled:
                 log.info("replay %d waits for the next worker", record.id)
@@ -206,6 +216,10 @@ class ReplayJobs:
 
     def _move(self, replay_id: int, origins: Sequence[JobState], **values: Any) -> bool:
         return self._store.replays.move(replay_id, [state.value for state in origins], **values)
+
+
+def _lease(replay_id: int) -> str:
+    return f"{_LEASE}{replay_id}"
 
 
 def default_arms(deployment: Deployment) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Trainings as jobs: asked for by a page or a command, run by the worker through MLflow projects.
 
 A training cannot be resumed: what a killed worker leaves behind is ended and marked as failed, with the reason. Its
-process tree and its MLflow run are named in files beside the queue, so that the next worker finds them.
+process tree and its MLflow run are named in files beside the queue, so that the next worker finds them. Where several
+machines share the store, the worker holds a lease on what it trains, and keeps the end of the log in the store.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.errors import DecantError, Unavailable
+from services.evidence.files import FileTable
+from services.evidence.leases import Leases
 from services.jobs.process_tree import ProcessTree
 from services.jobs.projects import ENTRY_POINT, ProjectParameter, check_parameters, locate, read_parameters
 from services.jobs.queue import JobQueue, enqueue_training
@@ -39,6 +43,9 @@ WINE_PROJECT = ROOT / "data" / "wine-quality"
 POLL_S = 0.2
 TERM_GRACE_S = 3.0
 REASON_LINES = 200
+KEPT_LOG_BYTES = 256 * 1024
+KEEP_LOG_S = 2.0
+_LEASE = "training:"
 INTERRUPTED = "The worker was stopped while this training ran. Train again."
 FINISH_ATTEMPTS, FINISH_PAUSE_S = 30, 2.0
 
@@ -53,6 +60,7 @@ class TrainingJobs:
         self._table = TrainingTable(database)
         self._queue, self._settings = queue, settings
         self._runs = RunCatalogue(settings.tracking_uri)
+        self._files, self._leases = FileTable(database), Leases(database)
         self._stopping = threading.Event()
 
     def parameters(self, project: str | Path = WINE_PROJECT) -> list[ProjectParameter]:
@@ -93,7 +101,11 @@ class TrainingJobs:
 
     def log(self, training_id: int, tail: int = 200) -> list[str]:
         """The last lines of its output, newest last; empty before it starts. Raises NotFound."""
-        return lines_of(tail_lines(Path(self.get(training_id).log_path), tail))
+        path = Path(self.get(training_id).log_path)
+        if path.exists() or not self._files.shared:
+            return lines_of(tail_lines(path, tail))
+        kept = self._files.get(_log_name(training_id)) or b""
+        return lines_of(kept.decode("utf-8", errors="replace").splitlines()[-tail:])
 
     def cancel(self, training_id: int) -> None:
         """Stop it within about half a second. Nothing happens if it has ended. Raises NotFound."""
@@ -106,7 +118,9 @@ class TrainingJobs:
     # -- in the worker ---------------------------------------------------------------------------------------------
 
     def waiting(self) -> list[int]:
-        """Trainings that are queued, oldest first."""
+        """Trainings that are queued, oldest first. Those of a worker on another machine that is gone are settled."""
+        if self._leases.shared:
+            self.mark_interrupted()
         return [training.id for training in self._table.in_state(JobState.QUEUED)]
 
     def recover(self) -> list[int]:
@@ -116,7 +130,10 @@ class TrainingJobs:
 
     def mark_interrupted(self) -> list[int]:
         """End and mark as failed every training that a killed worker left running. Returns their ids."""
-        left = self._table.in_state(JobState.RUNNING)
+        # Who holds what is read second: a training is held before it counts as running.
+        running = self._table.in_state(JobState.RUNNING)
+        held = self._leases.holders(_LEASE)
+        left = [training for training in running if _lease(training.id) not in held]
         for training in left:
             tree = ProcessTree.load(self._tree_file(training.id))
             if tree:
@@ -132,8 +149,14 @@ class TrainingJobs:
 
     def run(self, training_id: int) -> None:
         """Run a queued training to its end. For one that runs or has ended, it does nothing."""
-        if self._stopping.is_set():
+        if self._stopping.is_set() or not self._leases.take(_lease(training_id)):
             return
+        try:
+            self._run(training_id)
+        finally:
+            self._leases.release(_lease(training_id))
+
+    def _run(self, training_id: int) -> None:
         if not self._table.move(
             training_id, [JobState.QUEUED], state=JobState.RUNNING.value, started_at=datetime.now(UTC)
         ):
@@ -186,14 +209,19 @@ class TrainingJobs:
         """Wait for the process, telling the table what becomes known; end it when somebody wants that."""
         run_id: str | None = None
         wanted: JobState | None = None
+        kept_at = time.monotonic()
         while process.poll() is None and wanted is None:
             self._stopping.wait(POLL_S)
             run_id = self._note_run(training.id, run_id)
             wanted = self._wanted_end(training.id)
+            if time.monotonic() - kept_at > KEEP_LOG_S:
+                self._keep_log(training)
+                kept_at = time.monotonic()
         run_id = self._note_run(training.id, run_id)
         code = process.poll()
         tree.end(TERM_GRACE_S)  # also what a finished project left running
         code = process.wait() if code is None else code
+        self._keep_log(training)
         if wanted:
             self._end_run(run_id, "KILLED")
             self._finish(training.id, wanted, "" if wanted is JobState.CANCELLED else INTERRUPTED, run_id=run_id)
@@ -209,7 +237,19 @@ class TrainingJobs:
                 return JobState.CANCELLED
         except Unavailable as error:  # no reason to end a training
             log.warning("training %d: %s", training_id, error)
-        return JobState.FAILED if self._stopping.is_set() else None
+        lost = not self._leases.holds(_lease(training_id))
+        return JobState.FAILED if lost or self._stopping.is_set() else None
+
+    def _keep_log(self, training: Training) -> None:
+        """Let other machines read the end of the log, where there may be some."""
+        if not self._files.shared:
+            return
+        try:
+            with Path(training.log_path).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - KEPT_LOG_BYTES))
+                self._files.put(_log_name(training.id), file.read())
+        except (OSError, Unavailable) as error:  # the training goes on without
+            log.warning("the log of training %d is not kept: %s", training.id, error)
 
     def _note_run(self, training_id: int, known: str | None) -> str | None:
         if known:
@@ -254,6 +294,14 @@ class TrainingJobs:
 
     def _run_file(self, training_id: int) -> Path:
         return self._settings.paths.jobs / f"training-{training_id}.run"
+
+
+def _lease(training_id: int) -> str:
+    return f"{_LEASE}{training_id}"
+
+
+def _log_name(training_id: int) -> str:
+    return f"training/{training_id}.log"
 
 
 def _folder(project: str | Path) -> Path:

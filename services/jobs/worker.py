@@ -2,8 +2,9 @@
 
 Beside that it goes on with decisions that were interrupted or that wait for a part.
 
-It may be killed at any time. At start it forgets the messages in the queue and asks the store what is unfinished, which
-also finds the jobs whose message never arrived.
+It may be killed at any time. At start it asks the store what is unfinished, which also finds the jobs whose message
+never arrived. Several workers may share a store and a queue: what one has taken it holds by a lease, and the others go
+on with it when the lease ends.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from filelock import FileLock, Timeout
 
 from services.decisions.service import Decisions
 from services.errors import AlreadyRunning, DecantError, Unavailable
+from services.evidence.leases import Leases
 from services.jobs.queue import JobKind, JobQueue, open_queue
+from services.jobs.worker_sign import WORKER_LEASE
 from services.runtime.controller.status import beat, heartbeat_path
 from services.runtime.files import read_text
 from services.settings import Settings, load_settings
@@ -34,6 +37,7 @@ SETTLE_S = 3.0
 STOP_TIMEOUT_S = 8.0
 FIRST_POLL_S, LONGEST_POLL_S = 0.05, 0.25
 """How often an idle thread looks at the queue: soon after work, rarely enough to cost nothing when idle."""
+LONGEST_SHARED_POLL_S = 1.0
 
 
 class Jobs(Protocol):
@@ -56,8 +60,12 @@ class Jobs(Protocol):
         ...
 
 
-def work(settings: Settings, queue: JobQueue, jobs: Mapping[JobKind, Jobs], stop: threading.Event) -> None:
+def work(
+    settings: Settings, queue: JobQueue, jobs: Mapping[JobKind, Jobs], stop: threading.Event, leases: Leases
+) -> None:
     """Run jobs until `stop` is set, then end cleanly. Must be called in the main thread (it takes the signals).
+
+    `leases` show other machines that this worker lives.
 
     Raises AlreadyRunning if another worker serves this state folder.
     """
@@ -67,30 +75,40 @@ def work(settings: Settings, queue: JobQueue, jobs: Mapping[JobKind, Jobs], stop
     except Timeout as error:
         raise AlreadyRunning(str(settings.state_dir), "another worker takes its jobs", _holder(settings)) from error
     with lock:
-        queue.flush()
+        if not queue.shared:
+            queue.clear()
         for kind, kind_jobs in jobs.items():
             queue.handle(kind, kind_jobs.run)
             for job_id in kind_jobs.recover():
                 queue.put(kind, job_id)
+        alive = f"{WORKER_LEASE}{leases.holder}"
+        leases.take(alive)
         consumer = queue.create_consumer(
             workers=THREADS,
             periodic=False,
             initial_delay=FIRST_POLL_S,
-            max_delay=LONGEST_POLL_S,
+            max_delay=LONGEST_SHARED_POLL_S if queue.shared else LONGEST_POLL_S,
             shutdown_timeout=STOP_TIMEOUT_S,
         )
         consumer.start()
         for number in (signal.SIGTERM, signal.SIGINT):  # after start, which sets its own
             signal.signal(number, lambda *_: stop.set())
         log.info("the worker takes jobs (process %d)", os.getpid())
-        _keep_watch(settings, queue, jobs, stop)
+        _keep_watch(settings, queue, jobs, stop, lambda: leases.holds(alive) or leases.take(alive))
         log.info("the worker stops")
         for kind_jobs in jobs.values():
             kind_jobs.stop()
         consumer.stop(graceful=True)
+        leases.release(alive)
 
 
-def _keep_watch(settings: Settings, queue: JobQueue, jobs: Mapping[JobKind, Jobs], stop: threading.Event) -> None:
+def _keep_watch(
+    settings: Settings,
+    queue: JobQueue,
+    jobs: Mapping[JobKind, Jobs],
+    stop: threading.Event,
+    show_life: Callable[[], object],
+) -> None:
     """Show that the worker lives, and pick up jobs whose message was lost between store and queue."""
     lost_before: set[tuple[JobKind, int]] = set()
     while True:
@@ -98,7 +116,8 @@ def _keep_watch(settings: Settings, queue: JobQueue, jobs: Mapping[JobKind, Jobs
         if stop.wait(HEARTBEAT_S):
             return
         try:
-            idle = queue.pending_count() == 0
+            show_life()
+            idle = queue.waiting() == 0
             lost = {(kind, job_id) for kind, kj in jobs.items() for job_id in kj.waiting()} if idle else set()
             for kind, job_id in lost & lost_before:  # twice in a row: not just on its way
                 log.warning("job %s %d had no message", kind, job_id)
@@ -145,7 +164,7 @@ def main() -> int:
         stop = threading.Event()
         # A thread of its own: no decision waits for a replay, and no sign of life for a silent MLflow.
         threading.Thread(target=keep_settling, args=(services.decisions, stop), daemon=True, name="decisions").start()
-        work(settings, open_queue(settings), jobs, stop)
+        work(settings, open_queue(settings), jobs, stop, services.store.leases)
     except DecantError as error:
         log.error("%s", error)
         return error.exit_code

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.datasets import ReplayDatasets
 from services.domain import Change
 from services.errors import DecantError
 from services.metrics.history import CounterHistory
@@ -51,7 +52,8 @@ class Assessing:
     """One assessment under way: everything is read once. `run` raises Unavailable without the evidence store."""
 
     def __init__(self, sources: Sources, test: ABTest) -> None:
-        self._memory, self._max_mb = sources.memory, sources.settings.max_upload_mb
+        self._memory = sources.memory
+        self._datasets = ReplayDatasets(sources.store.files, sources.settings)
         self._test, self._rule = test, test.rule
         self._arms = (test.rule.champion, test.rule.challenger)
         self._read = Reading(sources, test)
@@ -196,7 +198,7 @@ class Assessing:
     def _look_closer(self, paired: PairedSide) -> Detail:
         rows = self._read.rows(paired)
         trained = by_training(self._rule, rows, self._read.row_splits)
-        return Detail(trained, find_slices(rows, paired.pairs, self._max_mb))
+        return Detail(trained, find_slices(rows, paired.pairs, self._datasets.load))
 
 
 def _mark(change: Change) -> Mark:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from services.domain.text import count
 from services.errors import DecantError
 from services.stats.slices import MIN_ROWS, Q, standing_out
-from services.traffic.datasets import load_dataset
+from services.traffic.datasets import Dataset
 from services.verdict.model import Slice
 from services.verdict.rows import MOST_PAIRS, ReplayRows
 
@@ -23,10 +23,10 @@ class Slicing:
     note: str = ""
 
 
-def find_slices(parts: Sequence[ReplayRows], pairs: int, max_mb: int) -> Slicing:
+def find_slices(parts: Sequence[ReplayRows], pairs: int, load: Callable[[str, str], Dataset]) -> Slicing:
     """Look through the largest replay of `parts`, whose dataset must still be there as it was.
 
-    `pairs` is how many pairs there are, read or not.
+    `pairs` is how many pairs there are, read or not; `load` reads a dataset by source and digest.
     """
     if pairs > MOST_PAIRS:
         return Slicing(note=f"Parts are looked at for up to {count(MOST_PAIRS)} pairs; here are {count(pairs)}.")
@@ -37,7 +37,7 @@ def find_slices(parts: Sequence[ReplayRows], pairs: int, max_mb: int) -> Slicing
     if len(part.row) < 2 * MIN_ROWS:
         return Slicing(note=f"{count(len(part.row))} rows are too few to look at parts of them.")
     try:
-        dataset = load_dataset(str(spec["dataset"]), max_mb)
+        dataset = load(str(spec["dataset"]), part.digest)
         names = dataset.features(str(spec["target"]))
     except DecantError as error:
         return Slicing(note=f"The replayed rows cannot be read any more: {error.sentence}")

@@ -81,7 +81,7 @@ def mortal(desk: Desk, lives: int) -> Decisions:
     operations = Operations(engine, store)  # type: ignore[arg-type]
     parts: dict[str, Any] = {"engine": engine, "registry": registry, "tests": tests, "trail": store}
     world = replace(desk.world, operations=operations, **parts)
-    return Decisions(table, world, desk.evidence.assess, render_report)  # type: ignore[arg-type]
+    return Decisions(table, world, desk.evidence.assess, render_report, desk.store.leases)  # type: ignore[arg-type]
 
 
 def decide(folder: Path, uri: str, name: str, kind: Kind, lives: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import sqlalchemy as sa
 from mlflow import MlflowClient
 
 from services.errors import InvalidInput, NotFound
@@ -54,6 +56,35 @@ def jobs(settings: Settings) -> Iterator[TrainingJobs]:
 
 def make_jobs(settings: Settings) -> TrainingJobs:
     return TrainingJobs(open_database(settings.store_url), open_queue(settings), settings)
+
+
+def test_another_machine_reads_the_log_and_settles_what_a_lost_worker_left(
+    settings: Settings, postgres_url: str, tmp_path: Path
+) -> None:
+    shared = settings.model_copy(update={"database_url": postgres_url})
+    elsewhere = Settings(
+        state_dir=tmp_path / "elsewhere", mlflow_tracking_uri=settings.tracking_uri, database_url=postgres_url
+    )
+    here, there = make_jobs(shared), make_jobs(elsewhere)
+    training = here.submit({"note": "x"}, who="ann", project=make_project(tmp_path / "broken", BROKEN))
+    here.run(training.id)
+    shutil.rmtree(shared.paths.log)
+    assert "ValueError: the column quality is missing" in there.log(training.id)
+
+    note = tmp_path / "pids"
+    slow = here.submit({"note": str(note)}, who="ann", project=make_project(tmp_path / "slow", SLOW))
+    thread = running(here, slow)
+    try:
+        wait_until(note.exists, what="the training to be under way")
+        assert there.waiting() == [] and there.get(slow.id).state is JobState.RUNNING
+        with open_database(postgres_url).begin() as connection:  # as if the machine had been gone for a minute
+            connection.execute(sa.text("UPDATE leases SET until = 0"))
+        assert there.waiting() == []
+        assert (there.get(slow.id).state, there.get(slow.id).message) == (JobState.FAILED, INTERRUPTED)
+    finally:
+        here.stop()
+        thread.join(30)
+    assert not any(psutil.pid_exists(pid) for pid in pids_in(note))
 
 
 def make_project(folder: Path, code: str) -> Path:

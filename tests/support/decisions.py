@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
 from services.decisions.model import Decision, Kind
+from services.decisions.reports import Reports
 from services.decisions.service import Decisions
 from services.decisions.world import World
 from services.deployments.identity import installation
@@ -86,11 +87,10 @@ class Desk:
         database = open_database(f"sqlite:///{folder / 'decant.db'}")
         engine, store, registry = FileEngine(folder / "engine.pickle"), EvidenceStore(database), Registry(tracking_uri)
         operations = Operations(engine, store)
-        world = World(
-            engine, operations, registry, store.tests, store, folder / "decisions", lambda: installation(folder)
-        )
+        reports = Reports(folder / "decisions", store.files)
+        world = World(engine, operations, registry, store.tests, store, reports, lambda: installation(folder))
         evidence = Evidence(store)
-        decisions = Decisions(store.decisions, world, evidence.assess, render_report)
+        decisions = Decisions(store.decisions, world, evidence.assess, render_report, store.leases)
         return cls(folder, tracking_uri, database, engine, store, operations, registry, world, decisions, evidence)
 
     @property

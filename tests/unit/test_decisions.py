@@ -445,7 +445,7 @@ class TestParts:
         assessment = desk.start(name)
         away = replace(desk.world, registry=Registry(f"http://127.0.0.1:{free_port()}"))
         with pytest.raises(Unavailable, match="Nothing has been changed"):
-            Decisions(desk.store.decisions, away, desk.evidence.assess, lambda _: "").decide(
+            Decisions(desk.store.decisions, away, desk.evidence.assess, lambda _: "", desk.store.leases).decide(
                 Kind.PROMOTE, NAMESPACE, name, note=LEAD, seen=assessment
             )
         assert desk.engine.get(NAMESPACE, name).deployment.predictors == before.predictors
@@ -482,7 +482,7 @@ class TestParts:
             operations=Operations(engine, desk.store),
             identity=lambda: installation(tmp_path / "another"),
         )
-        others = Decisions(desk.store.decisions, there, desk.evidence.assess, render_report)
+        others = Decisions(desk.store.decisions, there, desk.evidence.assess, render_report, desk.store.leases)
         (left,) = others.settle()
         assert left.id == made.id and "begun on the local engine of installation" in left.waiting
         assert desk.store.decisions.get(made.id) == record, "nothing was noted, done or taken back"
