@@ -7,6 +7,7 @@ import click
 from app.cli.options import deployment_key, json_option, namespace_option, note, services, take_over_option, why_option
 from app.cli.output import put_json, put_table, say
 from app.cli.starts import diagnosis_lines
+from services.domain import Change
 from services.errors import InvalidInput
 
 
@@ -74,8 +75,15 @@ def history(name: str, namespace: str, limit: int, as_json: bool) -> None:
         return
     put_table(
         ("when", "who", "what", "from", "to", "why"),
-        [(f"{c.at:%Y-%m-%d %H:%M:%S}", c.who, c.what, _shortly(c.before), _shortly(c.after), c.why) for c in changes],
+        [
+            (f"{c.at:%Y-%m-%d %H:%M:%S}", c.who, _what(c), _shortly(c.before), _shortly(c.after), c.reason)
+            for c in changes
+        ],
     )
+
+
+def _what(change: Change) -> str:
+    return f"{change.what} (decision {change.decision})" if change.decision else change.what
 
 
 def _shortly(text: str) -> str:

@@ -6,6 +6,7 @@ import html
 from datetime import datetime
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import format as fmt
 from app import theme
@@ -36,13 +37,13 @@ def draw_card(
     deployment = status.deployment
     colors = theme.arm_colors([p.name for p in deployment.predictors])
     with st.container(border=True, key=f"card-{deployment.namespace}-{deployment.name}"):
-        head, rate = st.columns([3, 1], vertical_alignment="center")
-        with head.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(
-                f"##### {escape(deployment.name)} &nbsp; :gray[{escape(deployment.namespace)}]", width="content"
-            )
-            draw_badge(verdict)
-        rate.markdown(f"**{fmt.rate(rate_per_s)}** :gray[now]", text_alignment="right")
+        with _line():
+            with st.container(horizontal=True, vertical_alignment="center", width="content"):
+                st.markdown(
+                    f"##### {escape(deployment.name)} &nbsp; :gray[{escape(deployment.namespace)}]", width="content"
+                )
+                draw_badge(verdict)
+            st.markdown(f"**{fmt.rate(rate_per_s)}** :gray[now]", width="content")
         if status.managed_by:
             st.badge(f"managed by {escape(status.managed_by)}", icon=":material/handshake:", color="orange")
         if status.message:
@@ -51,20 +52,25 @@ def draw_card(
             st.caption("It is being deleted.")
         for predictor in deployment.predictors:
             share = "shadow" if predictor.shadow else fmt.percent(predictor.traffic / 100)
-            left, right = st.columns([5, 2], vertical_alignment="center")
             dot = f'<span style="color:{colors[predictor.name]}">●</span>'
-            left.html(
-                f'{dot} <b>{html.escape(predictor.name)}</b> <span style="opacity:.75">'
-                f"{html.escape(predictor.provenance.label)} · {share}</span>"
-            )
-            with right:
+            with _line():
+                st.html(
+                    f'{dot} <b>{html.escape(predictor.name)}</b> <span style="opacity:.75">'
+                    f"{html.escape(predictor.provenance.label)} · {share}</span>",
+                    width="content",
+                )
                 _draw_phase(status.predictor(predictor.name))
         st.html(split_bars(status.requested, status.in_force, colors))
         st.caption(_last_change(status, last, now))
         where = {Param.DEPLOYMENT: deployment.key}
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, gap="xxsmall"):
             for page in ("verdict", "monitor", "deploy", "traffic"):
                 page_link(page, params=where)
+
+
+def _line() -> DeltaGenerator:
+    """Words at the left, their state at the right; unlike columns it keeps them on one line of a phone."""
+    return st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
 
 
 def split_bars(requested: Split, in_force: Split | None, colors: dict[str, str]) -> str:

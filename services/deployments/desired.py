@@ -26,7 +26,7 @@ from services.deployments.manifest import (
     to_yaml,
 )
 from services.deployments.stamps import stamps
-from services.domain import ChangeNote, Deployment, check_name
+from services.domain import ChangeNote, Deployment, check_name, plain_reason
 from services.errors import Conflict, DecantError, InvalidInput, NotFound, Unavailable
 from services.runtime.files import read_text, write_atomically
 
@@ -49,7 +49,8 @@ class Desired:
     def change(self) -> str:
         """Who changed it, when and why, in words."""
         when = f" at {self.changed_at:%Y-%m-%d %H:%M:%S %Z}" if self.changed_at else ""
-        why = f" ({self.why})" if self.why else ""
+        reason = plain_reason(self.why)
+        why = f" ({reason})" if reason else ""
         return f"{self.changed_by or 'somebody'} changed it{when}{why}"
 
 

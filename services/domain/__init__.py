@@ -25,6 +25,7 @@ from services.domain.evidence import (
     Outcome,
     OutcomeStatus,
     Prediction,
+    plain_reason,
 )
 from services.domain.findings import Finding, Fix, ModelFacts, Severity
 from services.domain.person import Person, Role
@@ -73,4 +74,5 @@ __all__ = [
     "Step",
     "StepState",
     "check_name",
+    "plain_reason",
 ]

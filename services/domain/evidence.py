@@ -20,6 +20,11 @@ PINNED = "pinned:"
 _MARK = re.compile(r"\s*\[(?:undo of )?decision (\d+)\b[^\n]*\]$")
 
 
+def plain_reason(why: str) -> str:
+    """`why` without the mark that ties a change to a decision, such as `[undo of decision 3: promote]`."""
+    return _MARK.sub("", why)
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeNote:
     """Who changes something, and why: travels with every command that changes the world.
@@ -48,8 +53,8 @@ class Change:
 
     @property
     def reason(self) -> str:
-        """`why` without the mark that ties the entry to a decision, such as `[undo of decision 3: promote]`."""
-        return _MARK.sub("", self.why)
+        """`why` without the mark that ties the entry to a decision."""
+        return plain_reason(self.why)
 
     @property
     def decision(self) -> int | None:

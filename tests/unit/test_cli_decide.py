@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner, Result
 
+from app.cli import changes
 from app.cli import decide as commands
 from app.cli.main import cli
 from tests.support.decisions import NAMESPACE, Desk
@@ -32,8 +33,11 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture
 def invoke(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     settings = SimpleNamespace(user="lead")
-    built = SimpleNamespace(verdicts=desk.evidence, decisions=desk.decisions, settings=settings)
-    monkeypatch.setattr(commands, "services", lambda: built)
+    built = SimpleNamespace(
+        verdicts=desk.evidence, decisions=desk.decisions, operations=desk.operations, settings=settings
+    )
+    for module in (commands, changes):
+        monkeypatch.setattr(module, "services", lambda: built)
     return lambda *arguments: CliRunner().invoke(cli, arguments)
 
 
@@ -91,3 +95,12 @@ def test_the_list_says_what_was_overridden_and_who_took_what_back(desk: Desk, in
     assert line.split()[0] == "1" and "undone by lead" in line and "  yes  " in line
     assert lines(result)[-1] == "Decision 1: undone by lead: cork"
     assert "43 % of A's sum" in lines(result)[0]
+
+
+def test_the_history_names_the_decision_beside_its_plain_reason(invoke: Invoke) -> None:
+    invoke("promote", NAME, "--reason", "better")
+    invoke("undo-decision", NAME, "--reason", "cork")
+    trail = invoke("history", NAME).stdout.splitlines()[1:]
+    assert not any("[" in line for line in trail)
+    assert "undo-decision (decision 1)" in trail[0] and trail[0].split()[-1] == "cork"
+    assert any("promote (decision 1)" in line and line.split()[-1] == "better" for line in trail)

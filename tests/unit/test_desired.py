@@ -38,6 +38,13 @@ def test_a_conflict_names_who_changed_what_and_why(store: DesiredStore) -> None:
         store.put(WINE, ADA, old.version)
 
 
+def test_a_conflict_gives_the_reason_of_a_decision_without_its_mark(store: DesiredStore) -> None:
+    old = store.put(WINE, ADA, None)
+    store.put(WINE, ChangeNote("grace", "cork [undo of decision 3: promote]"), None)
+    with pytest.raises(Conflict, match=r"grace changed it at [^\[]* \(cork\)"):
+        store.put(WINE, ADA, old.version)
+
+
 def test_a_conflict_with_a_deletion_says_so(store: DesiredStore) -> None:
     old = store.put(WINE, ADA, None)
     store.remove("seldon", "wine")
