@@ -1,13 +1,12 @@
 """From outside a cluster: requests and feedback through the API server's proxy to the arms' own Services.
 
-A real kube-apiserver proxies to real HTTP servers on this machine. It refuses Endpoints on loopback addresses, so they
-listen on the address of an interface, for as long as a test takes.
+A real kube-apiserver proxies to real HTTP servers. It refuses Endpoints on loopback addresses, so they run on a host of
+their own: a network namespace that only this machine reaches.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from services.traffic.replayer import run_replay
 from services.traffic.rewards import Reward, RewardKind
 from services.trials import Trial, try_row
 from tests.support.api_server import TestCluster
+from tests.support.network_host import NEEDS, network_host
 from tests.support.operator import StatusOperator
 from tests.support.replay_hooks import EngineHooks
 from tests.support.seldon_arms import SeldonArms
@@ -35,23 +35,13 @@ BOUNDED = Reward(RewardKind.BOUNDED)
 ROWS = 300
 
 
-def own_address() -> str:
-    """The address under which this machine is known outside; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return ""
-        return str(probe.getsockname()[0])
-
-
 @pytest.fixture
 def arms() -> Iterator[SeldonArms]:
-    address = own_address()
-    if not address or address.startswith("127."):
-        pytest.skip("This machine has no address but loopback, to which an API server does not proxy.")
-    with SeldonArms(host=address) as found:
-        yield found
+    with network_host() as host:
+        if host is None:
+            pytest.skip(f"An API server does not proxy to loopback. {NEEDS}")
+        with SeldonArms(host=host.address, enter=host.enter) as found:
+            yield found
 
 
 @pytest.fixture

@@ -64,7 +64,10 @@ class SeldonArm:
 
 
 class SeldonArms:
-    """Use as a context manager. `urls` are the arms' own addresses, `ingress` divides among them by `weights`."""
+    """Use as a context manager. `urls` are the arms' own addresses, `ingress` divides among them by `weights`.
+
+    `enter` is called by the thread that serves, before it listens: to serve on another host.
+    """
 
     def __init__(
         self,
@@ -72,7 +75,9 @@ class SeldonArms:
         weights: Mapping[str, int] | None = None,
         host: str = "127.0.0.1",
         seed: int = 1,
+        enter: Callable[[], None] | None = None,
     ) -> None:
+        self._enter = enter
         named = nodes or {"a": "a-model", "b": "b-model"}
         self.arms = {name: SeldonArm(name, node, float(i)) for i, (name, node) in enumerate(named.items())}
         self.weights = dict(weights or {"a": 80, "b": 20})
@@ -110,6 +115,8 @@ class SeldonArms:
         self._thread.join(10)
 
     def _run(self) -> None:
+        if self._enter is not None:
+            self._enter()
         asyncio.set_event_loop(self._loop)
         runners = self._loop.run_until_complete(self._listen())
         self._started.set()
