@@ -1,5 +1,5 @@
-"""What every engine promises, told once and checked on each: in memory, on this machine, and on a Kubernetes API server
-where there is one (see tests/support/api_server.py)."""
+"""What every engine promises, told once and checked on each: in memory, on this machine, on Kubernetes with a
+stand-in API server (tests/support/kube_server.py), and on a real one where there is one (api_server.py there)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ from services.domain import (
     Step,
 )
 from services.errors import Conflict, InvalidDeployment, InvalidName, NotFound
+from tests.support import kube_server
 from tests.support.api_server import TestCluster
 from tests.support.memory_engine import MemoryEngine
+from tests.support.operator import StatusOperator
 from tests.support.system import System
 from tests.support.waiting import wait_until
 
@@ -47,7 +49,7 @@ class Case:
     namespace: str = "contract"
 
 
-@pytest.fixture(scope="module", params=["memory", "local", "kubernetes"])
+@pytest.fixture(scope="module", params=["memory", "local", "kubernetes-stand-in", "kubernetes"])
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     if request.param == "memory":
         yield Case(MemoryEngine(), "models:/m-a", "models:/m-b", serves=False)
@@ -55,12 +57,19 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
         system: System = request.getfixturevalue("system")
         folders: tuple[Path, Path] = request.getfixturevalue("wine_models")
         yield Case(system.services.engine, str(folders[0]), str(folders[1]), serves=True)
+    elif request.param == "kubernetes-stand-in":
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("stand-in")
+        with kube_server.running(folder) as stand_in, StatusOperator(stand_in.admin):
+            yield from kubernetes_case(stand_in)
     else:
-        cluster: TestCluster = request.getfixturevalue("cluster")
         request.getfixturevalue("operator")
-        engine = KubernetesEngine(cluster.options())
-        yield Case(engine, "s3://models/a", "s3://models/b", serves=False, namespace=cluster.namespace())
-        engine.close()
+        yield from kubernetes_case(request.getfixturevalue("cluster"))
+
+
+def kubernetes_case(cluster: TestCluster) -> Iterator[Case]:
+    engine = KubernetesEngine(cluster.options())
+    yield Case(engine, "s3://models/a", "s3://models/b", serves=False, namespace=cluster.namespace())
+    engine.close()
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""The HTTP side of an API server, scripted: for what a real one does too rarely to wait for (an expired watch)."""
+"""The HTTP side of an API server, scripted: for what a real one does too rarely to wait for (an expired watch).
+
+Objects that can be written are in kube_store.py and kube_server.py."""
 
 from __future__ import annotations
 
@@ -86,20 +88,25 @@ def serving(script: Script, folder: Path) -> Iterator[Path]:
     script.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
+    try:
+        yield write_kubeconfig(folder, server.server_port)
+    finally:
+        script.closed.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=10)
+
+
+def write_kubeconfig(folder: Path, port: int) -> Path:
+    """A kubeconfig that leads to an HTTP server on this machine."""
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
         "users": [{"name": "u", "user": {"token": "t"}}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "x",
     }
     file = folder / "kubeconfig"
     file.write_text(yaml.safe_dump(config))
-    try:
-        yield file
-    finally:
-        script.closed.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=10)
+    return file
