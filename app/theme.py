@@ -31,10 +31,11 @@ LOGO = (
 HEADER_STYLE = """<style>
 @media (max-width: 1023px) {
   [data-testid=stHeader] [data-testid=stTopNav] ~ div { width: 6rem; min-width: 6rem; }
+  [class*=st-key-card-] [data-testid=stPageLink] a { padding-inline: .25rem; }
 }
 </style>"""
 """Streamlit keeps 200 px at the right of its header free and folds pages into "2 more" for that at 800 px. Its menu and
-the sign of a running page need less than half of it."""
+the sign of a running page need less than half of it. The links of a card fit one line with less room around them."""
 
 
 def logo(dark: bool | None = None) -> str:

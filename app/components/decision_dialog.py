@@ -33,7 +33,7 @@ def ask_to_decide(kind: Kind, assessment: Assessment) -> None:
     names = words.arm_names(assessment.test.rule)
     for key in (_preview_key(kind, assessment), _newer_key(assessment)):
         st.session_state.pop(key, None)
-    dialogs.show(TITLES[kind].format(a=names.a, b=names.b), lambda: _decide(kind, assessment), width="large")
+    dialogs.show(TITLES[kind].format(a=names.a, b=names.b), lambda: _decide(kind, assessment), width="medium")
 
 
 def _decide(kind: Kind, opened: Assessment) -> None:

@@ -38,12 +38,12 @@ def draw_card(
     colors = theme.arm_colors([p.name for p in deployment.predictors])
     with st.container(border=True, key=f"card-{deployment.namespace}-{deployment.name}"):
         with _line():
+            st.markdown(
+                f"##### {escape(deployment.name)} &nbsp; :gray[{escape(deployment.namespace)}]", width="content"
+            )
             with st.container(horizontal=True, vertical_alignment="center", width="content"):
-                st.markdown(
-                    f"##### {escape(deployment.name)} &nbsp; :gray[{escape(deployment.namespace)}]", width="content"
-                )
                 draw_badge(verdict)
-            st.markdown(f"**{fmt.rate(rate_per_s)}** :gray[now]", width="content")
+                st.markdown(f"**{fmt.rate(rate_per_s)}** :gray[now]", width="content")
         if status.managed_by:
             st.badge(f"managed by {escape(status.managed_by)}", icon=":material/handshake:", color="orange")
         if status.message:

@@ -14,7 +14,7 @@ import streamlit as st
 _OPEN = "dialog-open"
 
 
-def show(title: str, body: Callable[[], None], *, width: Literal["small", "large"] = "small") -> None:
+def show(title: str, body: Callable[[], None], *, width: Literal["small", "medium", "large"] = "small") -> None:
     """Open a dialog with `body` in it."""
     st.session_state[_OPEN] = True
     # Dismissing it runs the page anew: what waited for that is then up to date.

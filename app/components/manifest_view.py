@@ -22,6 +22,9 @@ def draw_manifest(yaml_text: str, key: str, exists: bool) -> bool:
     title = f"Difference from live: {added} lines in, {gone} out" if changes else "Manifest: as it is live"
     with st.expander(title, icon=":material/difference:", expanded=bool(changes)):
         tab_diff, tab_yaml = st.tabs(["Difference", "Whole manifest"])
-        tab_diff.code(changes or "(none)", language="diff")
+        if changes:
+            tab_diff.code(changes, language="diff")
+        else:
+            tab_diff.caption("No difference: Apply would change nothing.")
         tab_yaml.code(yaml_text, language="yaml", height=420)
     return bool(changes)

@@ -130,10 +130,11 @@ def _draw_events(events: Sequence[Event]) -> None:
         return
     newest = list(reversed(events))[:EVENTS_SHOWN]
     zone = state.zone()
+    warnings = ["warning" if e.kind == "Warning" else "" for e in newest]
     st.dataframe(
         {
             "When": [fmt.clock(e.at, zone) for e in newest],
-            "": ["⚠" if e.kind == "Warning" else "" for e in newest],
+            **({"Kind": warnings} if any(warnings) else {}),
             "Arm": [e.predictor or fmt.NONE for e in newest],
             "What": [e.message for e in newest],
         },

@@ -1,4 +1,4 @@
-"""The look of what the Verdict page draws as HTML: cards and a table that fit 800 px as well as a projector."""
+"""The look of what the Verdict page draws as HTML: cards and a table that fit a phone as well as a projector."""
 
 from __future__ import annotations
 
@@ -31,6 +31,16 @@ STYLE = """<style>
 .dv-table .dv-number{font-variant-numeric:tabular-nums}
 .dv-table small{display:block;opacity:.75;font-size:.8rem}
 .dv-primary{font-weight:650}
+@media (max-width:640px){
+  .dv-metrics,.dv-metrics tbody{display:block}
+  .dv-metrics colgroup,.dv-metrics tr:not(:has(td)),.dv-metrics td:empty{display:none}
+  .dv-metrics tr{display:grid;grid-template-columns:1fr 1fr;padding:.3rem 0}
+  .dv-metrics td{padding:.15rem 0}
+  .dv-metrics td:not([data-arm]){grid-column:1/-1}
+  .dv-metrics [data-arm]::before{content:attr(data-arm) " ";opacity:.75}
+  .dv-metrics .dv-first{border-top:1px solid rgba(128,128,128,.3)}
+  .dv-metrics .dv-first td{border-top:0}
+}
 </style>"""
 
 

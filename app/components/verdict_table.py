@@ -58,7 +58,7 @@ def table_html(assessment: Assessment, colors: dict[str, str]) -> str:
         for place, row in enumerate(rows):
             named = place == 0 or row.key != rows[place - 1].key
             body.append(_row(row, axis, names, colors, minimum, first=place == 0, named=named))
-    return f'<table class="dv-table"><colgroup>{COLUMNS}</colgroup>{head}{"".join(body)}</table>'
+    return f'<table class="dv-table dv-metrics"><colgroup>{COLUMNS}</colgroup>{head}{"".join(body)}</table>'
 
 
 def _row(
@@ -89,7 +89,7 @@ def _row(
         bar = interval_bar(row.difference, axis, colors[row.better], line=line, said=said)
     return (
         f'<tr class="{"dv-first" if first else ""}"><td>{title}<small>{_source(row)}</small></td>'
-        f"{_cell(row.a, row.unit)}{_cell(row.b, row.unit)}"
+        f"{_cell(row.a, row.unit, names.a)}{_cell(row.b, row.unit, names.b)}"
         f'<td class="dv-number">{change}</td><td>{bar}</td></tr>'
     )
 
@@ -98,5 +98,7 @@ def _source(row: MetricRow) -> str:
     return f"<b>{words.SOURCES[row.source]}</b>{', decides' if row.decides else ''}"
 
 
-def _cell(cell: Cell, unit: str) -> str:
-    return f'<td class="dv-number">{words.value(cell.value, unit)}<small>n {fmt.count(cell.n)}</small></td>'
+def _cell(cell: Cell, unit: str, arm: str) -> str:
+    """`arm`: the column's title, which a phone shows in the cell, since it stacks the columns."""
+    said = f"{words.value(cell.value, unit)}<small>n {fmt.count(cell.n)}</small>"
+    return f'<td class="dv-number" data-arm="{escape(arm)}">{said}</td>'

@@ -121,7 +121,8 @@ def _draw_strand(assessment: Assessment, strand: Strand, zone: tzinfo) -> None:
     since, until = (fmt.clock(at, zone, assessment.as_of) for at in (assessment.test.started_at, assessment.as_of))
     st.caption(f"{escape(strand.formula)}. Window: {since} to {until}.")
     if strand.query:
-        st.code(strand.query, language="promql" if strand.source is Source.LIVE else None, wrap_lines=True)
+        in_words = strand.query.startswith("Ledger:")  # what was read there is said in words
+        st.code(strand.query, language=None if in_words else "promql", wrap_lines=True)
 
 
 def strand_table(strand: Strand, *, decides: bool) -> dict[str, list[str]]:

@@ -102,6 +102,12 @@ class TestTable:
         assert "A is better" in rmse
         assert "#aaaaaa" in rmse
 
+    def test_every_value_names_its_arm_for_where_columns_are_stacked(self):
+        found = ship()
+        said = table_html(found, COLORS)
+        arms = words.arm_names(found.test.rule)
+        assert said.count(f'data-arm="{arms.a}"') == said.count(f'data-arm="{arms.b}"') == len(found.table)
+
     def test_every_value_has_its_n(self):
         found = ship()
         said = table_html(found, COLORS)
