@@ -115,9 +115,9 @@ class Foreign(Conflict):
 
 
 class Forbidden(DecantError):
-    """The cluster refused for want of a right; the hint is the rule or command that would give it."""
+    """A person may not do it, by their role or by the cluster's rules; the hint is what would give them the right."""
 
-    exit_code = 10
+    exit_code = 12
 
 
 class Unavailable(DecantError):

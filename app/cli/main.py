@@ -36,7 +36,7 @@ def cli(verbose: bool) -> None:
     \b
     Exit codes: 0 done, 2 wrong input, 3 not found, 4 changed meanwhile, 5 a part does not answer,
     6 a part refused, 7 something did not start or failed, 8 already running, 9 port taken, 10 keep running,
-    11 do not trust yet, 130 interrupted.
+    11 do not trust yet, 12 not allowed, 130 interrupted.
     Settings are environment variables: see docs/settings.md.
     """
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
