@@ -37,6 +37,7 @@ def up(background: bool) -> None:
     \b
     Example: python -m app up
     """
+    from services.access.exposure import open_gateway
     from services.evidence.database import open_database
     from services.runtime import launcher
     from services.runtime.dashboard import prepare
@@ -49,6 +50,8 @@ def up(background: bool) -> None:
         say("Models are served by Kubernetes: no gateway, controller or model server is started here.")
         if not chosen.prometheus_address:
             say("No DECANT_PROMETHEUS_URL: the pages work, without rates and live rewards.")
+    if careful := open_gateway(chosen):
+        say(careful)
     prepare(chosen)  # where it must not listen, or cannot sign anybody in, nothing is started
     open_database(chosen.store_url).dispose()  # a store that cannot be used is told before anything starts
     if background:

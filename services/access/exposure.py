@@ -30,6 +30,17 @@ def check_exposure(settings: Settings, address: str) -> None:
     )
 
 
+def open_gateway(settings: Settings) -> str:
+    """One line where the local gateway listens beyond this machine; empty where it does not."""
+    if not settings.runs_locally or loopback(settings.gateway_address):
+        return ""
+    where = settings.gateway_address or "every interface"
+    return (
+        f"Careful: the gateway listens on {where} and asks nobody who they are: "
+        "whoever reaches it may send requests and rewards (docs/security.md)."
+    )
+
+
 def allowed_hosts(settings: Settings) -> list[str]:
     """Names under which the dashboard may be asked for; others are a foreign page that points its name here.
 

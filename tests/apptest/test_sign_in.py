@@ -11,7 +11,7 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from app import signed_out
-from services.domain import ChangeNote
+from services.domain import ChangeNote, Phase
 from services.traffic.rewards import Reward, RewardKind
 from services.verdict.rule import Rule
 from tests.apptest.conftest import MAIN, TIMEOUT_S, Dashboard, texts
@@ -128,6 +128,15 @@ def test_where_a_form_would_be_a_line_says_why_there_is_none(
         dashboard.deploy()
     assert line in texts(visit(page, VERA, **query))
     assert line not in texts(visit(page, ADA, **query))
+
+
+def test_more_time_for_a_start_is_for_leads(dashboard: Dashboard, visit: Visit) -> None:
+    dashboard.deploy()
+    dashboard.engine.phases["seldon", "wine", "b"] = (Phase.FAILED, "its model was not loaded within 120 s")
+    assert any(label.startswith("Give it") for label in labels(visit("deploy", ADA, deployment="seldon/wine")))
+    viewer = visit("deploy", VERA, deployment="seldon/wine")
+    assert "does not start" in texts(viewer)
+    assert labels(viewer) <= HARMLESS
 
 
 def test_a_change_is_written_down_under_the_name_of_whoever_made_it(dashboard: Dashboard, visit: Visit) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from services.access.exposure import check_exposure, loopback
+from services.access.exposure import check_exposure, loopback, open_gateway
 from services.access.provider import check_provider, write_secrets
 from services.errors import InvalidInput, Unavailable
 from services.runtime.dashboard import prepare
@@ -134,3 +134,39 @@ def test_the_machine_finds_its_own_dashboard_wherever_it_listens(tmp_path: Path)
     assert at("0.0.0.0") == "http://127.0.0.1:8501"
     assert at("10.1.2.3") == "http://10.1.2.3:8501"
     assert at("::1") == "http://[::1]:8501"
+
+
+@pytest.mark.parametrize(
+    ("address", "named"), [("0.0.0.0", "0.0.0.0"), ("", "every interface"), ("10.0.0.7", "10.0.0.7")]
+)
+def test_a_gateway_that_the_network_reaches_is_told_in_one_line(tmp_path: Path, address: str, named: str) -> None:
+    said = open_gateway(settings(tmp_path, gateway_address=address))
+    assert f"listens on {named} " in said
+    assert "\n" not in said
+    assert open_gateway(settings(tmp_path, gateway_address=address, engine="kubernetes")) == ""
+
+
+def test_a_gateway_on_this_machine_alone_is_no_matter(tmp_path: Path) -> None:
+    assert open_gateway(settings(tmp_path)) == ""
+
+
+def test_up_says_it_before_anything_starts(tmp_path: Path) -> None:
+    """Ends at once, since the dashboard may not listen there; the line comes before that."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DECANT_", "MLFLOW_"))}
+    own = {
+        "DECANT_STATE_DIR": str(tmp_path),
+        "DECANT_GATEWAY_ADDRESS": "0.0.0.0",
+        "DECANT_DASHBOARD_ADDRESS": "0.0.0.0",
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "app", "up"],
+        cwd=ROOT,
+        env={**inherited, **own},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == InvalidInput.exit_code
+    assert "the gateway listens on 0.0.0.0" in ended.stdout + ended.stderr
