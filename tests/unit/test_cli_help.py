@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import cli
-from app.cli.verdict import DISTRUST, KEEP_RUNNING
-from services.errors import DecantError
 from services.settings import ROOT
 
 COMMANDS = sorted(cli.commands)
@@ -38,22 +36,6 @@ def test_help_lists_every_command_and_the_exit_codes() -> None:
     assert answer.returncode == 0
     assert all(f"\n  {name} " in answer.stdout for name in COMMANDS)
     assert "130 interrupted" in answer.stdout
-
-
-def test_no_two_outcomes_share_an_exit_code() -> None:
-    """A script that asks for a verdict must not take a refusal for an answer."""
-    kinds: list[type[DecantError]] = [DecantError]
-    codes: dict[int, list[str]] = {}
-    while kinds:
-        kind = kinds.pop()
-        kinds += kind.__subclasses__()
-        if "exit_code" in vars(kind):
-            codes.setdefault(kind.exit_code, []).append(kind.__name__)
-    codes.setdefault(KEEP_RUNNING, []).append("keep running")
-    codes.setdefault(DISTRUST, []).append("do not trust yet")
-    assert [names for code, names in codes.items() if code and len(names) > 1] == []
-    said = " ".join((cli.help or "").split())
-    assert [code for code in codes if code > 1 and f" {code} " not in said] == []
 
 
 def test_the_promised_commands_are_there() -> None:
