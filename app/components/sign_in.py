@@ -66,7 +66,7 @@ def elsewhere() -> str | None:
 
 def _draw_name(found: Person) -> None:
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="person"):
-        st.caption(f"{escape(found.name)} · {found.role}", width="content")
+        st.text(f"{found.name} · {found.role}", width="content")  # as Markdown an e-mail address would be a link
         _sign_out_button("Sign out")
 
 
