@@ -62,7 +62,8 @@ def _name(claims: Mapping[str, Any], settings: Settings) -> str:
             "Let the identity provider send it, or set DECANT_NAME_CLAIM to another claim and DECANT_OIDC_SCOPES to "
             "what it needs.",
         )
-    if claim == "email" and claims.get("email_verified") is False:
+    # Some providers send it as text; one that does not send it at all vouches for its addresses in another way.
+    if claim == "email" and str(claims.get("email_verified", True)).casefold() not in ("true", "1"):
         raise Forbidden(
             f"The identity provider has not verified that {name} is yours.", "Verify the address there, then sign in."
         )

@@ -10,6 +10,8 @@ In this order, and the first that holds decides:
 5. The deciding strand excludes every lead of B that matters: keep A.
 6. Otherwise: keep running.
 
+Where either source decides and one comes to 4, the other to 5: do not trust yet.
+
 Which strand decides is part of the rule and was fixed before the first reward; the other one can veto (2) and name no
 winner. Where the rule lets either decide, each interval has half of alpha, so both together err as rarely as one would.
 """
@@ -74,7 +76,14 @@ def decide(
     if not calls:
         missing = "No interval yet from the source that decides."
         return _verdict(Call.RUNNING, _waiting(test.rule, strands), f"{missing} {beside}".strip())
-    found = next((verdict for verdict in calls if verdict.call is not Call.RUNNING), calls[0])
+    named = [verdict for verdict in calls if verdict.call is not Call.RUNNING]
+    if len({verdict.call for verdict in named}) > 1:
+        return _verdict(
+            Call.DISTRUST,
+            "the paired replay and the live traffic do not come to the same.",
+            " ".join(f"{verdict.call.value} by one: {verdict.fired}" for verdict in named),
+        )
+    found = next(iter(named), calls[0])
     return Verdict(found.call, found.headline, f"{found.fired} {beside}".strip())
 
 

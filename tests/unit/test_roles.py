@@ -57,6 +57,8 @@ def test_roles_come_from_the_lists_and_from_the_claim(
         (claims(email=None), {"leads": "*"}, "carries no e-mail address"),
         (claims(email="  "), {"leads": "*"}, "carries no e-mail address"),
         (claims(email_verified=False), {"leads": "*"}, "has not verified"),
+        (claims(email_verified="false"), {"leads": "*"}, "has not verified"),
+        (claims(email_verified=None), {"leads": "*"}, "has not verified"),
         (claims(), {"viewers": "bob@example.com"}, "not invited"),
         (claims(groups=["x"]), {"roles_claim": "groups"}, "not invited"),
         (claims(groups={"decant-lead": 1}), {"roles_claim": "groups"}, "not invited"),

@@ -54,6 +54,16 @@ def test_the_source_that_decides_is_part_of_the_rule(decides: Decides):
     assert call(paired=OPEN, live=LIVE_AHEAD, decides=decides).call is of_live
 
 
+def test_two_deciding_sources_that_come_to_different_calls_are_not_trusted():
+    """No lead that matters in pairs, and a lead that does in live traffic: neither may be hidden behind the other."""
+    small, large = strand(-0.002, 0.008), strand(0.012, 0.03, Source.LIVE)
+    verdict = call(paired=small, live=large, decides=Decides.EITHER, minimum=0.01)
+    assert verdict.call is Call.DISTRUST
+    assert "Keep A by one" in verdict.fired and "Ship B by one" in verdict.fired
+    assert call(paired=small, live=large, decides=Decides.PAIRED, minimum=0.01).call is Call.KEEP
+    assert call(paired=small, live=LIVE_OPEN, decides=Decides.EITHER, minimum=0.01).call is Call.KEEP
+
+
 @pytest.mark.parametrize("decides", list(Decides))
 def test_the_other_source_can_object(decides: Decides):
     verdict = call(paired=BEHIND, live=LIVE_AHEAD, decides=decides)
