@@ -78,7 +78,7 @@ class Assessing:
         live, beside = self._live_strands(strata, seen, history, tail, why)
         strands = [strand for strand in (pairs, live) if strand is not None]
         table = metric_rows(rule, paired, strata, (a, b), strands)
-        strip = self._checks(seen, history, strands, tails)
+        strip = self._checks(history, read.unfit(side), strands, tails)
         detail = self._detail(paired)
         verdict = decide(test, strip, pairs, live, table)
         return Assessment(
@@ -133,12 +133,14 @@ class Assessing:
         return ours, other if other is not None and other.interval is not None else None
 
     def _checks(
-        self, seen: LiveIntervals | None, history: CounterHistory | None, strands: list[Strand], tails: list[str]
+        self, history: CounterHistory | None, unfit: str, strands: list[Strand], tails: list[str]
     ) -> tuple[Check, ...]:
         counted, mixed = None, bool(history is not None and self._read.undivided)
         feeds = self._read.feeds
         if history is not None and not mixed and feeds:
             counted = [self._counted(history, arm) for arm in self._arms]
+        read, _ = self._read.counters  # requests are divided by the split whatever their rewards
+        seen = None if read is None else self._read.intervals(read)
         result = None if seen is None else srm(seen.routed_a, seen.routed_b, seen.share_b)
         # A reward that cannot be averaged is another question than whether there is enough of it.
         there = [s for s in strands if s.interval is not None or (tails and min(s.n_a, s.n_b) >= gates.REWARDS)]
@@ -150,14 +152,17 @@ class Assessing:
             missing += [
                 f"{words.SOURCES[s]}: nothing yet" for s in Source if self._rule.decided_by(s) and s not in begun
             ]
-        booked = [through_split(self._read.blocks, arm) for arm in self._arms]
+        sums = [through_split(self._read.blocks, arm) for arm in self._arms]
+        booked = [checks.Booked(s.n, s.total) for s in sums]
         return (
-            checks.attribution([checks.Booked(s.n, s.total) for s in booked], counted, mixed=mixed, feeds=feeds),
+            checks.attribution(
+                [checks.Booked(s.n, s.total) for s in booked], counted, mixed=mixed, feeds=feeds, unfit=unfit
+            ),
             checks.split(result, seen.changes if seen is not None else 0),
             checks.enough(passed, missing, decides=decides),
             checks.reward(self._rule.reward, tails, sum(s.n for s in strands)),
-            checks.feedback(None, None, mixed=mixed, feeds=feeds)
-            if mixed or not feeds
+            checks.feedback(None, None, mixed=mixed, feeds=feeds, unfit=unfit)
+            if mixed or unfit or not feeds
             else self._completeness(history, counted),
             self._environment(),
         )

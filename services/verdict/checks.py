@@ -48,7 +48,12 @@ NO_FEEDBACK = "The Open Inference Protocol has no feedback, so the arms' counter
 
 
 def attribution(
-    sent: Sequence[Booked], counted: Sequence[Booked] | None, *, mixed: bool = False, feeds: bool = True
+    sent: Sequence[Booked],
+    counted: Sequence[Booked] | None,
+    *,
+    mixed: bool = False,
+    feeds: bool = True,
+    unfit: str = "",
 ) -> Check:
     """Whether each reward is booked at the arm that earned it; both sequences hold A and B.
 
@@ -57,6 +62,7 @@ def attribution(
         counted: what the arms' own counters say; None when they cannot be read.
         mixed: whether the counters hold rewards of rows that an old replay sent past the split.
         feeds: whether the deployment's protocol has feedback.
+        unfit: why the counters cannot speak for the rewards of this test, in sentences.
     """
     key, title = "attribution", "Rewards at the right arm"
     if not feeds:
@@ -66,6 +72,9 @@ def attribution(
         words = f"{MIXED}, so that ledger and counters cannot be compared."
         return Check(key, title, Light.GREY, words, MIXED_ADVICE)
     total = sum(b.n for b in sent)
+    if unfit:
+        words = f"The ledger books every reward by the request that earned it. {unfit}"
+        return Check(key, title, Light.GREY, words)
     if counted is None:
         words = "The arms' counters cannot be read now; the ledger books every reward by the request that earned it."
         return Check(key, title, Light.GREY, words, "See whether Prometheus runs.")
@@ -147,20 +156,27 @@ def reward(used: Reward, tails: Sequence[str], rewards: int) -> Check:
 
 
 def feedback(
-    gap: Difference | None, rates: tuple[float, float] | None, *, mixed: bool = False, feeds: bool = True
+    gap: Difference | None,
+    rates: tuple[float, float] | None,
+    *,
+    mixed: bool = False,
+    feeds: bool = True,
+    unfit: str = "",
 ) -> Check:
     """Whether rewards come back as often for both arms: those that are missing may be the bad ones.
 
     Args:
         gap: B's share of requests with feedback minus A's, with its interval; None below the gates.
         rates: the two shares.
-        mixed, feeds: as in `attribution`.
+        mixed, feeds, unfit: as in `attribution`.
     """
     key, title = "feedback", "Feedback complete"
     if not feeds:
         return Check(key, title, Light.GREY, f"{NO_FEEDBACK}; the ledger has a reward for every row with a truth.")
     if mixed:
         return Check(key, title, Light.GREY, f"{MIXED}, which would hide what is missing.", MIXED_ADVICE)
+    if unfit:
+        return Check(key, title, Light.GREY, f"Not to be told from the counters. {unfit}")
     if gap is None or rates is None:
         return Check(key, title, Light.GREY, "Too few requests through the split to compare.")
     words = f"Rewards came back for {percent(rates[0])} of A's requests and {percent(rates[1])} of B's"

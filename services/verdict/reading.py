@@ -159,22 +159,29 @@ class Reading:
         except DecantError:
             return True
 
-    def history(self, side: LiveSide) -> tuple[CounterHistory | None, str]:
-        """The counters of the test's time, or why they cannot speak for it."""
-        if not self._rule.reward.counted:
-            return None, "The reward can be negative, so no counter holds it."
-        active = {block.replay for block in self.blocks if not block.paired}
-        if any(r.id in active and not self._is_ours(r) for r in self._every_replay):
-            return None, f"The counters have mixed in a replay of this time that used another reward. {READ_LEDGER}"
-        if side.left_out:
-            return (
-                None,
-                f"Rows were sent through the split more than once, which the counters cannot tell. {READ_LEDGER}",
-            )
+    @cached_property
+    def counters(self) -> tuple[CounterHistory | None, str]:
+        """The counters of the test's time, or why they cannot be read."""
         try:
             return self._sources.metrics.history(*self._where, self._test.started_at, self.until), ""
         except DecantError as error:
             return None, error.sentence
+
+    def unfit(self, side: LiveSide) -> str:
+        """Why the counters, though they may be read, cannot speak for the rewards of this test; "" where they can."""
+        if not self._rule.reward.counted:
+            return "The reward can be negative, so no counter holds it."
+        active = {block.replay for block in self.blocks if not block.paired}
+        if any(r.id in active and not self._is_ours(r) for r in self._every_replay):
+            return f"The counters have mixed in a replay of this time that used another reward. {READ_LEDGER}"
+        if side.left_out:
+            return f"Rows were sent through the split more than once, which the counters cannot tell. {READ_LEDGER}"
+        return ""
+
+    def history(self, side: LiveSide) -> tuple[CounterHistory | None, str]:
+        """The counters of the test's time, or why they cannot speak for it."""
+        why = self.unfit(side)
+        return (None, why) if why else self.counters
 
     def intervals(self, history: CounterHistory) -> LiveIntervals:
         """The growth of the counters in the intervals that one split was in force in."""

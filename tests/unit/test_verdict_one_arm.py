@@ -44,6 +44,17 @@ def test_an_older_replay_to_one_arm_makes_the_checks_grey_and_leaves_its_time_ou
     assert found.live is not None and found.live.n < 1000
 
 
+def test_rows_sent_again_silence_what_rewards_tell_and_not_the_split(world: VerdictWorld) -> None:
+    world.live()
+    found = world.assess()
+    for key in ("attribution", "feedback"):
+        check = check_of(found, key)
+        assert check.light is Light.GREY and "more than once" in check.sentence
+        assert "Prometheus" not in check.sentence + check.advice, "which answers"
+    split = check_of(found, "split")
+    assert split.light is Light.GREEN and "2,000 requests" in split.sentence
+
+
 def test_a_replay_says_in_its_record_whether_it_sends_feedback(world: VerdictWorld) -> None:
     def fed(**spec: object) -> bool:
         return fed_past_split(world.store.replays.add("seldon", "wine", spec, 1, "done", "ann"))
