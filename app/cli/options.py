@@ -42,11 +42,14 @@ def settings() -> Settings:
 
 
 def services() -> Services:
-    """The same services that the pages use."""
+    """The same services that the pages use; what they keep open ends with the command."""
     chosen = settings()  # first: a bad variable is told at once, the import below takes seconds
     from services.factory import build_services
 
-    return build_services(chosen)
+    built = build_services(chosen)
+    if command := click.get_current_context(silent=True):
+        command.call_on_close(built.close)
+    return built
 
 
 def note(built: Services, why: str, *, take_over: bool = False) -> ChangeNote:
