@@ -49,4 +49,5 @@ def open_desk(settings: Settings) -> Desk:
 if __name__ == "__main__":
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     here = Settings(state_dir=Path(sys.argv[1]), mlflow_tracking_uri=sys.argv[2], engine="kubernetes")
-    work(here, open_queue(here), {JobKind.PUBLICATION: open_desk(here).publications}, threading.Event())
+    desk = open_desk(here)
+    work(here, open_queue(here), {JobKind.PUBLICATION: desk.publications}, threading.Event(), desk.store.leases)
