@@ -13,22 +13,21 @@ forward.py). Whoever finds an unfinished one goes on with it: the caller, the wo
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
-from services.decisions import backward
 from services.decisions.carrier import Carrier, Tell, silent
 from services.decisions.fresh import Assess, check_unchanged
+from services.decisions.guards import check_free, check_newest, check_untouched
+from services.decisions.lock import DecisionLock
 from services.decisions.model import Decision, Kind, State, obstacles
-from services.decisions.plan import Plan, Progress
+from services.decisions.plan import Progress
 from services.decisions.planning import consequences, make_plan
 from services.decisions.reading import decision_of
 from services.decisions.reports import Reports
-from services.decisions.world import World, changed_by, text_of
+from services.decisions.world import World
 from services.deployments.engine import Engine
 from services.deployments.identity import Identify
 from services.domain import ChangeNote
@@ -43,10 +42,6 @@ from services.verdict.model import Assessment
 from services.verdict.report import render_report
 
 log = logging.getLogger(__name__)
-
-LEASE_POLL_S = 0.2
-LOCK_TIMEOUT_S = 30.0
-"""Longer than a settling worker waits for a part that is silent."""
 
 
 class Decisions:
@@ -70,7 +65,7 @@ class Decisions:
         self._world = world
         self._assess = assess
         self._render = render
-        self._leases = leases
+        self._lock = DecisionLock(world.reports.folder, leases)
         self._carrier = Carrier(table, world)
 
     def preview(self, kind: Kind, assessment: Assessment) -> tuple[str, ...]:
@@ -108,8 +103,8 @@ class Decisions:
         """
         if not note.why:
             raise InvalidInput("A decision needs a reason.", "Say in a sentence why; it is kept in the history.")
-        with self._locked(namespace, name):
-            self._check_free(namespace, name)
+        with self._lock.waited_for(namespace, name):
+            check_free(self._table, self._world, namespace, name)
             found = self._assess(namespace, name, seen.test.id if seen is not None else None)
             now = self._world.tests.get(found.test.id)
             if now.ended_at is not None:
@@ -157,17 +152,17 @@ class Decisions:
         """
         if not note.why:
             raise InvalidInput("Taking back a decision needs a reason.", "Say in a sentence why; it is recorded.")
-        with self._locked(namespace, name):
+        with self._lock.waited_for(namespace, name):
             record = self._newest(namespace, name)
             if decision is not None:
-                self._check_newest(self.get(decision, (namespace, name)), record)
+                check_newest(self.get(decision, (namespace, name)), record)
             if record is None:
                 raise NotFound("decision to undo for the deployment", f"{namespace}/{name}")
             if said := self._world.elsewhere(record):
                 raise Conflict(f"Decision {record.id}", said)
             if record.state != State.UNDOING:
                 progress = Progress.from_json(record.steps)
-                self._check_unchanged(record, progress)
+                check_untouched(self._world, record, progress)
                 progress.undo_who, progress.undo_why, progress.resume = note.who, note.why, record.state
                 progress.undo_over = note.take_over
                 record = self._carrier.save(record, progress, State.UNDOING)
@@ -231,7 +226,7 @@ class Decisions:
 
     def _go_on(self, record: DecisionRecord) -> Decision:
         try:
-            with self._lock(record.namespace, record.deployment, 0):
+            with self._lock.held(record.namespace, record.deployment):
                 return decision_of(self._carrier.carry(self._table.get(record.id)))
         except Timeout:
             pass  # somebody is at it
@@ -242,61 +237,6 @@ class Decisions:
     def _newest(self, namespace: str, name: str) -> DecisionRecord | None:
         """The newest decision that was not taken back."""
         return next((r for r in self._table.recent(namespace, name) if r.state != State.UNDONE), None)
-
-    @staticmethod
-    def _check_newest(meant: Decision, newest: DecisionRecord | None) -> None:
-        """The decision that is meant is the one that would be taken back."""
-        if meant.state is State.UNDONE:
-            raise Conflict(f"Decision {meant.id}", f"{meant.undone_who} has taken it back: {meant.undone_why}")
-        if newest is not None and newest.id != meant.id:
-            newer = f"decision {newest.id} ({newest.call}) by {newest.who} is newer than decision {meant.id}"
-            raise Conflict(f"The decision on {meant.namespace}/{meant.deployment}", newer)
-
-    def _check_free(self, namespace: str, name: str) -> None:
-        for record in self._table.unfinished():
-            if (record.namespace, record.deployment) == (namespace, name):
-                waiting = self._world.elsewhere(record) or Progress.from_json(record.steps).waiting
-                waiting = waiting or "it goes on by itself"
-                raise Conflict(
-                    f"The test of {namespace}/{name}",
-                    f"decision {record.id} by {record.who} is not finished: {waiting}",
-                )
-
-    def _check_unchanged(self, record: DecisionRecord, progress: Progress) -> None:
-        plan = Plan.from_json(record.evidence)
-        if not plan.first or "deployment" not in progress.begun:
-            return
-        status = self._world.status(record.namespace, record.deployment)
-        if text_of(status) not in (plan.before, *backward.outcomes(plan, progress)):
-            raise Conflict(f"Deployment “{record.deployment}”", changed_by(status))
-
-    @contextmanager
-    def _locked(self, namespace: str, name: str) -> Iterator[None]:
-        try:
-            with self._lock(namespace, name, LOCK_TIMEOUT_S):
-                yield
-        except Timeout as error:
-            raise Conflict(f"The test of {namespace}/{name}", "somebody else is deciding on it right now") from error
-
-    @contextmanager
-    def _lock(self, namespace: str, name: str, timeout_s: float) -> Iterator[None]:
-        """One process at a time for each deployment, on this machine and on those that share the store.
-
-        The kernel frees the lock of a process that is killed; its lease, which other machines see, ends soon after.
-        Raises Timeout.
-        """
-        folder, lease = self._world.reports.folder, f"decision:{namespace}/{name}"
-        folder.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + timeout_s
-        with FileLock(folder / f"{namespace}.{name}.lock", timeout=timeout_s):
-            while not self._leases.take(lease):
-                if time.monotonic() > deadline:
-                    raise Timeout(lease)
-                time.sleep(LEASE_POLL_S)
-            try:
-                yield
-            finally:
-                self._leases.release(lease)
 
 
 def open_decisions(
