@@ -1,20 +1,25 @@
 """Carrying a decision out, or back: one step after the other, each noted before and after.
 
-Must be called by one process at a time for each decision: see the lock of services.decisions.service.
+By one process at a time for each decision: see services.decisions.lock. One that lost its hold on the way stops where
+it is, without a word: what is left is for whoever has it now.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from services.decisions import backward, forward, words
+from services.decisions.lock import Hold, Lost
 from services.decisions.model import State
 from services.decisions.plan import Plan, Progress
 from services.decisions.world import World
 from services.errors import DecantError, Unavailable
 from services.evidence.decision_table import DecisionRecord, DecisionTable
+
+log = logging.getLogger(__name__)
 
 BY_ITSELF = "Decant"
 """Who takes a decision back when a part refuses a step."""
@@ -31,17 +36,25 @@ def silent(_step: str, _said: str) -> None:
 
 
 class Carrier:
-    """Takes the steps that are left of a decision."""
+    """Takes the steps that are left of a decision, while `hold` lasts."""
 
-    def __init__(self, table: DecisionTable, world: World) -> None:
+    def __init__(self, table: DecisionTable, world: World, hold: Hold) -> None:
         self._table = table
         self._world = world
+        self._hold = hold
 
     def carry(self, record: DecisionRecord, tell: Tell = silent) -> DecisionRecord:
-        """Go on until the decision is done or undone, or has to wait.
+        """Go on until the decision is done or undone, or has to wait, or is another process's to go on with.
 
         Raises what a part refused, once everything is taken back; Unavailable without the store.
         """
+        try:
+            return self._carry(record, tell)
+        except Lost:
+            log.warning("decision %d is left to the process that took it over", record.id)
+            return self._table.get(record.id)
+
+    def _carry(self, record: DecisionRecord, tell: Tell) -> DecisionRecord:
         refusal: DecantError | None = None
         while not State(record.state).final:
             try:
@@ -67,7 +80,11 @@ class Carrier:
         return record
 
     def save(self, record: DecisionRecord, progress: Progress, state: State | None = None) -> DecisionRecord:
-        """Note the progress, and the state if it is another one. Raises Conflict if another decision is unfinished."""
+        """Note the progress, and the state if it is another one.
+
+        Raises Conflict if another decision is unfinished; Lost if this one is no longer ours.
+        """
+        self._hold.check()
         to = state or State(record.state)
         steps = progress.to_json()
         finished = datetime.now(UTC) if to.final else None
@@ -91,6 +108,7 @@ class Carrier:
             if key not in progress.begun:
                 progress.begun.append(key)
                 record = self.save(record, progress)
+            self._hold.check()
             waits = step(self._world, record, plan, progress)
             if waits:
                 return self._wait(record.id, f"It waits for {waits.rstrip('.')}. {AGAIN}"), True

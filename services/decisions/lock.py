@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,6 +16,23 @@ from services.evidence.leases import Leases
 LEASE_POLL_S = 0.2
 PATIENCE_S = 30.0
 """Longer than a settling worker waits for a part that is silent."""
+
+
+class Lost(Exception):
+    """Who held a deployment stood still for longer than its lease lasts, so another process may be at it by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A deployment that is held. Whoever acts on it looks first whether it still is."""
+
+    leases: Leases
+    lease: str
+
+    def check(self) -> None:
+        """Raises Lost."""
+        if not self.leases.holds(self.lease):
+            raise Lost(self.lease)
 
 
 class DecisionLock:
@@ -31,7 +49,7 @@ class DecisionLock:
         self._folder, self._leases = folder, leases
 
     @contextmanager
-    def held(self, namespace: str, name: str, timeout_s: float = 0.0) -> Iterator[None]:
+    def held(self, namespace: str, name: str, timeout_s: float = 0.0) -> Iterator[Hold]:
         """Hold a deployment within the block. Raises Timeout if somebody else does, Unavailable without the store."""
         lease = f"decision:{namespace}/{name}"
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -42,15 +60,18 @@ class DecisionLock:
                     raise Timeout(lease)
                 time.sleep(LEASE_POLL_S)
             try:
-                yield
+                yield Hold(self._leases, lease)
             finally:
                 self._leases.release(lease)
 
     @contextmanager
-    def waited_for(self, namespace: str, name: str) -> Iterator[None]:
-        """As `held`, for somebody who wants to decide: waits for a while, then raises Conflict."""
+    def waited_for(self, namespace: str, name: str) -> Iterator[Hold]:
+        """As `held`, for somebody who wants to decide: waits for a while.
+
+        Raises Conflict if somebody else keeps it, or takes it over from a process that stood still.
+        """
         try:
-            with self.held(namespace, name, PATIENCE_S):
-                yield
-        except Timeout as error:
+            with self.held(namespace, name, PATIENCE_S) as hold:
+                yield hold
+        except (Timeout, Lost) as error:
             raise Conflict(f"The test of {namespace}/{name}", "somebody else is deciding on it right now") from error

@@ -21,7 +21,7 @@ from filelock import Timeout
 from services.decisions.carrier import Carrier, Tell, silent
 from services.decisions.fresh import Assess, check_unchanged
 from services.decisions.guards import check_free, check_newest, check_untouched
-from services.decisions.lock import DecisionLock
+from services.decisions.lock import DecisionLock, Hold
 from services.decisions.model import Decision, Kind, State, obstacles
 from services.decisions.plan import Progress
 from services.decisions.planning import consequences, make_plan
@@ -66,7 +66,6 @@ class Decisions:
         self._assess = assess
         self._render = render
         self._lock = DecisionLock(world.reports.folder, leases)
-        self._carrier = Carrier(table, world)
 
     def preview(self, kind: Kind, assessment: Assessment) -> tuple[str, ...]:
         """What the decision would change, one sentence each. Raises like `decide`."""
@@ -103,7 +102,7 @@ class Decisions:
         """
         if not note.why:
             raise InvalidInput("A decision needs a reason.", "Say in a sentence why; it is kept in the history.")
-        with self._lock.waited_for(namespace, name):
+        with self._lock.waited_for(namespace, name) as hold:
             check_free(self._table, self._world, namespace, name)
             found = self._assess(namespace, name, seen.test.id if seen is not None else None)
             now = self._world.tests.get(found.test.id)
@@ -120,6 +119,8 @@ class Decisions:
             plan = make_plan(self._world, found, kind)
             if plan.managed_by and not note.take_over:
                 raise Foreign(f"Deployment “{name}”", [plan.managed_by])
+            report = self._world.reports.keep(self._render(found))  # before the intent, so that a restart finds it
+            hold.check()
             record = self._table.add(
                 now.id,
                 namespace,
@@ -130,11 +131,11 @@ class Decisions:
                 why=note.why,
                 steps=Progress().to_json(),
                 evidence=plan.to_json(),
-                report=self._world.reports.keep(self._render(found)),  # before the intent, so that a restart finds it
+                report=report,
                 override=bool(against),
                 state=State.DOING.value,
             )
-            return decision_of(self._carrier.carry(record, tell))
+            return decision_of(self._carrier(hold).carry(record, tell))
 
     def undo(
         self, namespace: str, name: str, *, note: ChangeNote, decision: int | None = None, tell: Tell = silent
@@ -152,7 +153,7 @@ class Decisions:
         """
         if not note.why:
             raise InvalidInput("Taking back a decision needs a reason.", "Say in a sentence why; it is recorded.")
-        with self._lock.waited_for(namespace, name):
+        with self._lock.waited_for(namespace, name) as hold:
             record = self._newest(namespace, name)
             if decision is not None:
                 check_newest(self.get(decision, (namespace, name)), record)
@@ -160,13 +161,14 @@ class Decisions:
                 raise NotFound("decision to undo for the deployment", f"{namespace}/{name}")
             if said := self._world.elsewhere(record):
                 raise Conflict(f"Decision {record.id}", said)
+            carrier = self._carrier(hold)
             if record.state != State.UNDOING:
                 progress = Progress.from_json(record.steps)
                 check_untouched(self._world, record, progress)
                 progress.undo_who, progress.undo_why, progress.resume = note.who, note.why, record.state
                 progress.undo_over = note.take_over
-                record = self._carrier.save(record, progress, State.UNDOING)
-            return decision_of(self._carrier.carry(record, tell))
+                record = carrier.save(record, progress, State.UNDOING)
+            return decision_of(carrier.carry(record, tell))
 
     def settle(self, namespace: str | None = None, name: str | None = None) -> list[Decision]:
         """Go on with unfinished decisions, of one deployment or all; returns those that are still unfinished.
@@ -226,13 +228,16 @@ class Decisions:
 
     def _go_on(self, record: DecisionRecord) -> Decision:
         try:
-            with self._lock.held(record.namespace, record.deployment):
-                return decision_of(self._carrier.carry(self._table.get(record.id)))
+            with self._lock.held(record.namespace, record.deployment) as hold:
+                return decision_of(self._carrier(hold).carry(self._table.get(record.id)))
         except Timeout:
             pass  # somebody is at it
         except DecantError as error:
             log.warning("decision %d was taken back: %s", record.id, error)
         return decision_of(self._table.get(record.id))
+
+    def _carrier(self, hold: Hold) -> Carrier:
+        return Carrier(self._table, self._world, hold)
 
     def _newest(self, namespace: str, name: str) -> DecisionRecord | None:
         """The newest decision that was not taken back."""

@@ -82,9 +82,9 @@ class Desk:
     evidence: Evidence
 
     @classmethod
-    def open(cls, folder: Path, tracking_uri: str) -> Desk:
-        """Open what is in `folder`, or begin there."""
-        database = open_database(f"sqlite:///{folder / 'decant.db'}")
+    def open(cls, folder: Path, tracking_uri: str, store_url: str = "") -> Desk:
+        """Open what is in `folder`, or begin there; the store lies in it too, unless it has an address of its own."""
+        database = open_database(store_url or f"sqlite:///{folder / 'decant.db'}")
         engine, store, registry = FileEngine(folder / "engine.pickle"), EvidenceStore(database), Registry(tracking_uri)
         operations = Operations(engine, store)
         reports = Reports(folder / "decisions", store.files)
