@@ -58,8 +58,8 @@ class Leases:
             with self._lock:
                 self._held[name] = started + self._ttl_s
                 if not self._renewing:
-                    self._renewing = True
                     threading.Thread(target=self._renew, name="leases", daemon=True).start()
+                    self._renewing = True
         return taken
 
     def holds(self, name: str) -> bool:
@@ -101,6 +101,8 @@ class Leases:
                 self._renew_once(names)
             except Unavailable as error:
                 log.warning("leases could not be renewed: %s", error)
+            except Exception:  # the last line of defence: if this thread ended, every lease would be lost for ever
+                log.exception("leases could not be renewed; it is tried again")
 
     def _renew_once(self, names: list[str]) -> None:
         started = time.monotonic()

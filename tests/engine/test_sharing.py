@@ -173,6 +173,12 @@ def test_the_command_line_of_another_machine_reads_the_same_history(postgres_url
 # -- leases ------------------------------------------------------------------------------------------------------------
 
 
+def ends(database: sa.Engine) -> float:
+    """When the only lease ends, by the database's clock."""
+    with database.connect() as connection:
+        return float(connection.execute(sa.select(lease_table.c.until)).scalar_one())
+
+
 def test_of_many_who_want_a_lease_one_gets_it(database: sa.Engine) -> None:
     everybody = [Leases(database) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
@@ -189,14 +195,8 @@ def test_of_many_who_want_a_lease_one_gets_it(database: sa.Engine) -> None:
 def test_a_lease_is_renewed_and_lost_to_nobody_while_its_holder_lives(database: sa.Engine) -> None:
     holder, other = Leases(database, ttl_s=1.0), Leases(database)
     holder.take("replay:1")
-    until = sa.select(lease_table.c.until)
-
-    def read() -> float:
-        with database.connect() as connection:
-            return float(connection.execute(until).scalar_one())
-
-    before = read()
-    wait_until(lambda: read() > before + 1.5, what="the lease to be renewed beyond its first end")
+    before = ends(database)
+    wait_until(lambda: ends(database) > before + 1.5, what="the lease to be renewed beyond its first end")
     assert holder.holds("replay:1") and not other.take("replay:1")
     holder.release("replay:1")
 
@@ -211,6 +211,25 @@ def test_who_lost_its_lease_is_told(database: sa.Engine) -> None:
     stalled.release("replay:1")
     assert other.holds("replay:1") and other.holders("replay:") == {"replay:1": other.holder}
     other.release("replay:1")
+
+
+def test_leases_are_renewed_again_after_an_error_that_nobody_foresaw(
+    database: sa.Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    holder = Leases(database, ttl_s=1.0)
+    holder.take("replay:1")
+    before = ends(database)
+    broken = iter([True])
+
+    def break_once(*_: object) -> None:
+        if next(broken, False):
+            raise RuntimeError("out of order")
+
+    sa.event.listen(database, "before_cursor_execute", break_once)
+    wait_until(lambda: "out of order" in caplog.text, what="a renewal to break")
+    wait_until(lambda: ends(database) > before + 1.5, what="the lease to be renewed beyond its first end")
+    assert holder.holds("replay:1")
+    holder.release("replay:1")
 
 
 def test_on_one_machine_leases_cost_nothing(tmp_path: Path) -> None:
