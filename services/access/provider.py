@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from pathlib import Path
 
 import httpx
 
 from services.errors import InvalidInput, Unavailable
+from services.files import write_atomically, write_once
 from services.settings import Settings
 
 TIMEOUT_S = 5.0
@@ -51,7 +51,7 @@ def write_secrets(settings: Settings) -> Path:
     }
     lines = ["[auth]", *(f"{key} = {_toml(value)}" for key, value in values.items())]
     lines += ["[auth.client_kwargs]", f"scope = {_toml(settings.oidc_scopes)}"]
-    _write_private(file, "\n".join(lines) + "\n")
+    write_atomically(file, "\n".join(lines) + "\n")
     return file
 
 
@@ -81,20 +81,8 @@ def _secret(value: str, file: str) -> str:
 
 def _own_cookie_secret(folder: Path) -> str:
     """Made once, so that people stay signed in over a restart. Several dashboards must be given the same one."""
-    file = folder / "cookie-secret"
-    if not file.exists():
-        _write_private(file, secrets.token_urlsafe(48))
-    return file.read_text(encoding="utf-8")
+    return write_once(folder / "cookie-secret", secrets.token_urlsafe(48))
 
 
 def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)  # TOML's basic strings escape as JSON's do
-
-
-def _write_private(file: Path, text: str) -> None:
-    """Never readable by others, not even for a moment; whole or not at all."""
-    fresh = file.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        opened.write(text)
-    fresh.replace(file)

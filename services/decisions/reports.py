@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.evidence.files import FileTable
-from services.runtime.files import read_text, write_atomically
+from services.files import read_text, write_atomically
 
 
 @dataclass(frozen=True, slots=True)

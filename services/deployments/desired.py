@@ -28,7 +28,7 @@ from services.deployments.manifest import (
 from services.deployments.stamps import stamps
 from services.domain import ChangeNote, Deployment, check_name, plain_reason
 from services.errors import Conflict, DecantError, InvalidInput, NotFound, Unavailable
-from services.runtime.files import read_text, write_atomically
+from services.files import read_text, write_atomically
 
 log = logging.getLogger(__name__)
 

@@ -6,12 +6,13 @@ begun on its engine, another with another engine cannot see, and must not finish
 
 from __future__ import annotations
 
-import os
 import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from services.files import write_once
 
 INSTALLATION = "installation"
 """The file in the state folder with the id of the engine that belongs to it."""
@@ -31,18 +32,7 @@ Identify = Callable[[], EngineIdentity]
 
 def installation(folder: Path) -> EngineIdentity:
     """The engine of a state folder: by an id that is drawn once and moves with the folder, whatever the host's name."""
-    path = folder / INSTALLATION
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        drawn = folder / f".{INSTALLATION}.{uuid.uuid4().hex}"
-        drawn.write_text(uuid.uuid4().hex, encoding="utf-8")
-        try:
-            os.link(drawn, path)  # of several processes that start at once, the first one's id stays
-        except FileExistsError:
-            pass
-        finally:
-            drawn.unlink()
-    key = path.read_text(encoding="utf-8").strip()
+    key = write_once(folder / INSTALLATION, uuid.uuid4().hex).strip()
     return EngineIdentity(f"local/{key}", f"the local engine of installation {key[:8]} ({socket.gethostname()})")
 
 

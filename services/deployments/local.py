@@ -32,6 +32,7 @@ from services.domain import (
     check_name,
 )
 from services.errors import DecantError, InvalidDeployment, InvalidInput, NotFound, Unavailable
+from services.files import tail_lines
 from services.runtime.controller.replicas import Replica, ReplicaBook, revision_of
 from services.runtime.controller.status import (
     HEARTBEAT_STALE_S,
@@ -42,7 +43,6 @@ from services.runtime.controller.status import (
 from services.runtime.envoy.admin import EnvoyAdmin
 from services.runtime.envoy.bootstrap import admin_socket
 from services.runtime.envoy.model import PREDICTOR_HEADER
-from services.runtime.files import tail_lines
 from services.runtime.supervisor.config import log_path
 from services.settings import Settings
 

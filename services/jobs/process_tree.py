@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from services.runtime.files import read_text, write_atomically
+from services.files import read_text, write_atomically
 from services.runtime.tether import end
 
 _CLOCK_SLACK_S = 1.0

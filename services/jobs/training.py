@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from services.errors import DecantError, Unavailable
 from services.evidence.files import FileTable
 from services.evidence.leases import Leases
+from services.files import read_text, tail_lines
 from services.jobs.process_tree import ProcessTree
 from services.jobs.projects import ENTRY_POINT, ProjectParameter, check_parameters, locate, read_parameters
 from services.jobs.queue import JobQueue, enqueue_training
@@ -30,7 +31,6 @@ from services.jobs.states import JobState
 from services.jobs.training_log import lines_of, reason
 from services.jobs.training_process import FAILED, NOT_RUN, TRAINED, Specification
 from services.jobs.training_table import Training, TrainingTable
-from services.runtime.files import read_text, tail_lines
 from services.settings import ROOT, Settings
 from services.tracking.door import patient
 from services.tracking.runs import RunCatalogue

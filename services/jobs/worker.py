@@ -23,10 +23,10 @@ from filelock import FileLock, Timeout
 from services.decisions.service import Decisions
 from services.errors import AlreadyRunning, DecantError, Unavailable
 from services.evidence.leases import Leases
+from services.files import read_text
 from services.jobs.queue import JobKind, JobQueue, open_queue
 from services.jobs.worker_sign import WORKER_LEASE
 from services.runtime.controller.status import beat, heartbeat_path
-from services.runtime.files import read_text
 from services.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)

@@ -24,10 +24,10 @@ import psutil
 from filelock import FileLock, Timeout
 
 from services.errors import AlreadyRunning, DecantError, StartFailed
+from services.files import read_text, tail_lines, write_atomically
 from services.runtime import prometheus, tether
 from services.runtime.controller.status import heartbeat_path
 from services.runtime.envoy.files import EnvoyFiles
-from services.runtime.files import read_text, tail_lines, write_atomically
 from services.runtime.parts import Part, page_answers, parts
 from services.runtime.ports import check_ports
 from services.runtime.prometheus_binary import find_or_fetch

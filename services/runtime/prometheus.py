@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from services.files import write_if_changed
 from services.runtime.controller.replicas import Replica
-from services.runtime.files import write_if_changed
 from services.runtime.supervisor.config import Program
 from services.settings import Settings, StatePaths
 

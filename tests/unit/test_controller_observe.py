@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from services.files import write_atomically
 from services.runtime.controller.observe import describe_failure, plain_words
 from services.runtime.controller.replicas import Replica
-from services.runtime.files import write_atomically
 from services.runtime.supervisor.client import ProcessInfo
 from services.runtime.supervisor.config import log_path
 from services.settings import StatePaths

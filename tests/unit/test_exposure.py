@@ -7,13 +7,14 @@ import stat
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.access.exposure import check_exposure, loopback, open_gateway
-from services.access.provider import check_provider, write_secrets
+from services.access.provider import check_provider, secrets_file, write_secrets
 from services.errors import InvalidInput, Unavailable
 from services.runtime.dashboard import prepare
 from services.settings import ROOT, Settings, load_settings
@@ -95,6 +96,20 @@ def test_what_streamlit_needs_is_written_for_this_user_alone(tmp_path: Path) -> 
     assert f"--secrets.files={file}" in prepare(made)
     assert 's"e' not in " ".join(prepare(made)), "command lines are for everybody to see"
     assert 's"e' not in repr(made)
+
+
+def test_dashboards_that_start_at_once_all_find_whole_secrets_and_the_same(tmp_path: Path) -> None:
+    made = settings(tmp_path / "state", **OIDC)
+
+    def start(_: int) -> str:
+        return str(tomllib.loads(write_secrets(made).read_text())["auth"]["cookie_secret"])
+
+    with ThreadPoolExecutor(16) as pool:
+        found = set(pool.map(start, range(64)))
+    assert len(found) == 1
+    folder = secrets_file(made).parent
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert sorted(path.name for path in folder.iterdir()) == ["cookie-secret", "secrets.toml"]
 
 
 def test_secrets_may_be_files_as_clusters_mount_them(tmp_path: Path) -> None:

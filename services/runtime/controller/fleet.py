@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from services.domain import Predictor
 from services.errors import StartFailed
+from services.files import write_if_changed
 from services.runtime.controller.observe import Probe, RetryClock, Stopwatch, describe_failure
 from services.runtime.controller.replicas import (
     Replica,
@@ -16,7 +17,6 @@ from services.runtime.controller.replicas import (
     program_for,
     revision_of,
 )
-from services.runtime.files import write_if_changed
 from services.runtime.supervisor.client import ProcessInfo, SupervisorClient
 from services.runtime.supervisor.config import conf_folder, log_path, program_section
 from services.settings import Settings

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from services.files import tail_lines
 from services.runtime.controller.replicas import Replica
-from services.runtime.files import tail_lines
 from services.runtime.supervisor.client import ProcessInfo
 from services.runtime.supervisor.config import log_path
 from services.settings import StatePaths

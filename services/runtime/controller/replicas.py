@@ -17,7 +17,7 @@ from pathlib import Path
 
 from services.domain import Predictor
 from services.errors import StartFailed
-from services.runtime.files import read_text, write_atomically
+from services.files import read_text, write_atomically
 from services.runtime.supervisor.config import Program
 from services.settings import Settings, StatePaths
 

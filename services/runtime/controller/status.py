@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from services.domain import Event, Phase, PredictorStatus
-from services.runtime.files import read_text, write_atomically, write_if_changed
+from services.files import read_text, write_atomically, write_if_changed
 from services.settings import StatePaths
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.errors import StartFailed
+from services.files import read_text, write_if_changed
 from services.runtime.envoy.bootstrap import BOOTSTRAP_FILE, CLUSTERS_FILE, ROUTES_FILE, binary, bootstrap
 from services.runtime.envoy.clusters import clusters, upstreams_of
 from services.runtime.envoy.model import GatewayDeployment, Upstream
 from services.runtime.envoy.routes import routes
-from services.runtime.files import read_text, write_if_changed
 from services.settings import Settings
 
 _VALIDATE_TIMEOUT_S = 30
