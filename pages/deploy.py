@@ -57,7 +57,8 @@ def existing(target: Target, status: DeploymentStatus, hindrance: str) -> None:
 
 
 def page() -> None:
-    target = choose_target(reads.deployments())
+    statuses = reads.deployments()
+    target = choose_target(statuses)
     hindrance = ""
     with boundary("The publication of models"):
         hindrance = UNDER_WAY if draw_publication(target) else ""
@@ -67,7 +68,7 @@ def page() -> None:
         return
     draw_deploy_form(target, hindrance)
     with boundary("The list of deleted deployments"):
-        draw_deleted()
+        draw_deleted(statuses)
 
 
 st.title("Deploy")

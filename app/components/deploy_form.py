@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import reads, state
 from app.components import base as bases
+from app.components.arm_options import draw_arm_options
 from app.components.arms import draw_arm_title
 from app.components.arms import label as arm_label
 from app.components.draft import FIRST, SECOND, SHADOW, ArmDraft, arm_name, arms_of, compose
@@ -27,6 +28,8 @@ from services.errors import DecantError
 from services.preflight.mending import mended
 
 START_SHARE = 20  # percent for B in a new deployment, as in the tutorial
+_MEANT_FOR = "apply-meant-for"
+"""Whether the deployment was there when the button was drawn that is pressed now."""
 JOIN_SHARE = 0  # for a B that joins a live A: nothing moves before somebody moves it
 
 
@@ -131,7 +134,9 @@ def _draw_arm(slot: _Slot, name: str, key: str, problems: list[str]) -> ArmDraft
             problems.append(f"{slot.letter}: {problem}")
         if model is None and (present is None or reference != present.model_uri):
             return None
-        return ArmDraft(name, replicas, model)
+        extras, wrong = draw_arm_options(slot.letter, name, present, key)
+        problems += wrong
+        return ArmDraft(name, replicas, model, extras)
 
 
 def _prepare(wanted: Deployment, problems: list[str]) -> Deployment:
@@ -182,7 +187,17 @@ def _draw_apply(
         )
         if problems:
             st.caption(" ".join(escape(p) for p in dict.fromkeys(problems)))
+    there = target.status is not None
+    meant_for = st.session_state.get(_MEANT_FOR, there)
+    st.session_state[_MEANT_FOR] = there
     if not pressed or wanted is None:
+        return
+    if meant_for != there:  # between the drawing of the button and the press on it
+        what = "has made" if there else "has deleted"
+        st.warning(
+            f"Somebody {what} {target.key} meanwhile. Nothing was applied: look at what is there, and press again.",
+            icon=":material/sync_problem:",
+        )
         return
     stale = target.status is not None and base.version != target.status.version
     with boundary("Applying it"), contested(EDITOR, target.status, shown=stale) if target.status else nullcontext():

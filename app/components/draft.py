@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
-from services.domain import Deployment, Predictor
+from services.domain import Deployment, Predictor, Resources
 
 if TYPE_CHECKING:
     from services.tracking.models import ModelRef
@@ -16,12 +16,38 @@ ALL = 100  # percent
 
 
 @dataclass(frozen=True)
+class Extras:
+    """What an arm is given beside its model, its replicas and its traffic; see `Predictor` for the fields."""
+
+    env_secret: str = ""
+    start_budget_s: int | None = None
+    resources: Resources = field(default_factory=Resources)
+
+    @classmethod
+    def of(cls, present: Predictor | None) -> Self:
+        """As the arm has it; nothing for an arm that is to be made."""
+        return cls() if present is None else cls(present.env_secret, present.start_budget_s, present.resources)
+
+    def problems(self, arm: str) -> list[str]:
+        """Every reason for which an arm of this name could not be given these, each as a sentence."""
+        found = self.on(Predictor(arm, "any")).problems()
+        return [f"{problem[:1].upper()}{problem[1:]}." for problem in found]
+
+    def on(self, predictor: Predictor) -> Predictor:
+        """The predictor with these."""
+        return replace(
+            predictor, env_secret=self.env_secret, start_budget_s=self.start_budget_s, resources=self.resources
+        )
+
+
+@dataclass(frozen=True)
 class ArmDraft:
-    """The fields of one arm. `model` None: what runs there stays."""
+    """The fields of one arm. `model` and `extras` None: what is live there stays."""
 
     name: str
     replicas: int
     model: ModelRef | None = None
+    extras: Extras | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +114,8 @@ def compose(
 
 def _predictor(arm: ArmDraft, present: Predictor | None) -> Predictor:
     kept = present or Predictor(arm.name, "")
+    if arm.extras is not None:
+        kept = arm.extras.on(kept)
     if arm.model is None:
         return replace(kept, replicas=arm.replicas)
     return replace(

@@ -64,7 +64,17 @@ def _arm(old: Predictor, new: Predictor) -> str:
         words.append(f"{old.replicas} → {new.replicas} replicas")
     if old.traffic != new.traffic:
         words.append(f"{old.traffic} → {new.traffic}{fmt.THIN}% of the traffic")
+    if old.start_budget_s != new.start_budget_s:
+        words.append(f"start budget {_budget(old)} → {_budget(new)}")
+    if old.env_secret != new.env_secret:
+        words.append(f"secret {old.env_secret or 'none'} → {new.env_secret or 'none'}")
+    if old.resources != new.resources:
+        words.append("other resources")
     return ", ".join(words)
+
+
+def _budget(predictor: Predictor) -> str:
+    return "the usual" if predictor.start_budget_s is None else fmt.duration(predictor.start_budget_s)
 
 
 def _short(split: Split, names: dict[str, str]) -> str:

@@ -1,7 +1,7 @@
 """Requested, in force, observed: three answers to “what is the split?”, each from the one who knows it.
 
-Requested is in the manifest, in force is read back from the gateway, observed is counted by the gateway since the split
-last changed, with the band in which the test of the split, the same as on the Verdict page, sees nothing amiss.
+Requested is in the manifest, in force is read back from what divides the traffic, observed is counted there since the
+split last changed, with the band in which the test of the split, the same as on the Verdict page, sees nothing amiss.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ REFRESH_S = 2.0
 
 @dataclass(frozen=True)
 class Observed:
-    """What one arm got of the requests that the gateway split: outside `band` it is amber, outside `certain` red."""
+    """What one arm got of the requests that were split: outside `band` it is amber, outside `certain` red."""
 
     predictor: str
     label: str
@@ -108,9 +108,9 @@ def draw_live_split(namespace: str, name: str) -> None:
 
 def _draw_words(status: DeploymentStatus, seen: Sequence[Observed], since: datetime | None, trouble: str) -> None:
     if status.in_force is None:
-        st.caption(":orange[The gateway does not say which split is in force.]")
+        st.caption(":orange[Which split is in force cannot be read now.]")
     elif status.in_force.as_dict() != status.requested.as_dict():
-        st.caption(f":orange[The gateway still splits {status.in_force}; the request is {status.requested}.]")
+        st.caption(f":orange[Still in force: {status.in_force}; requested: {status.requested}.]")
     if trouble:
         st.caption(f"Observed: {plain(trouble)}")
     elif not seen:

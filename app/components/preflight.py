@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.components.arms import label as arm_label
 from app.guard import escape
-from services.domain import Deployment, Finding, Severity
+from services.domain import Deployment, Finding, Fix, Severity
 from services.preflight.check import Report
 from services.preflight.mending import LABELS
 
@@ -21,6 +21,15 @@ def chosen_mends(key: str) -> tuple[Finding, ...]:
     """The findings whose mend somebody has pressed for in this draft."""
     found: tuple[Finding, ...] = st.session_state.get(_slot(key), ())
     return found
+
+
+def take_mend(key: str, predictor: str, fix: Fix) -> bool:
+    """Whether somebody has pressed for this mend of the arm. It is taken from the draft: a field has it from now on."""
+    chosen = chosen_mends(key)
+    rest = tuple(f for f in chosen if (f.predictor, f.fix) != (predictor, fix))
+    if len(rest) < len(chosen):
+        st.session_state[_slot(key)] = rest
+    return len(rest) < len(chosen)
 
 
 def draw_preflight(report: Report, deployment: Deployment, key: str) -> list[str]:

@@ -50,7 +50,7 @@ def _live(namespace: str, name: str, settled_before: bool) -> None:
             continue
         failure, label = last_failure(arm, events, status.changed_at), arms_label(status.deployment, arm.name)
         if failure or startup.diagnosis:
-            draw_failure(status.deployment, arm, startup, label, failure)
+            draw_failure(status, arm, startup, label, failure)
         else:
             draw_log(startup, label, key=f"log-{namespace}-{name}-{arm.name}")
     with st.expander(f"Events ({len(events)})", icon=":material/list_alt:", key=f"events-{namespace}-{name}"):
@@ -81,7 +81,7 @@ def _draw_headline(status: DeploymentStatus) -> None:
     else:
         waiting = [p.name for p in status.predictors if p.phase is not Phase.READY or p.updating or p.ready < p.desired]
         shown = [arms_label(status.deployment, name) for name in waiting]
-        text = f"waiting for {', '.join(shown)}" if waiting else "waiting for the gateway"
+        text = f"waiting for {', '.join(shown)}" if waiting else "waiting for the split to be in force"
         failed = any(p.phase is Phase.FAILED for p in status.predictors)
         st.badge(text, color="red" if failed else "blue", icon=":material/error:" if failed else ":material/sync:")
 

@@ -9,10 +9,11 @@ import streamlit as st
 
 from app import format as fmt
 from app import reads
-from app.components.rights import change_button
+from app.components.rights import may_change
+from app.components.take_over import ask_take_over
 from app.guard import boundary, escape
 from app.wiring import note, services
-from services.domain import Deployment, Diagnosis, PredictorStatus, Startup, StartupStep, StepState
+from services.domain import DeploymentStatus, Diagnosis, PredictorStatus, Startup, StartupStep, StepState
 
 LOG_TAIL = 60
 _MARKS = {
@@ -62,7 +63,7 @@ def draw_timeline(startup: Startup) -> None:
     st.html(timeline_html(startup, datetime.now(UTC)))
 
 
-def draw_failure(deployment: Deployment, arm: PredictorStatus, startup: Startup, label: str, failure: str) -> None:
+def draw_failure(status: DeploymentStatus, arm: PredictorStatus, startup: Startup, label: str, failure: str) -> None:
     """What keeps the arm from coming up: the diagnosis with its remedy, or the bare words of the engine; the log."""
     diagnosis = startup.diagnosis
     with st.container(border=True):
@@ -70,7 +71,7 @@ def draw_failure(deployment: Deployment, arm: PredictorStatus, startup: Startup,
         if diagnosis is not None:
             st.markdown(f"**What to do:** {escape(diagnosis.remedy)}")
             if diagnosis.budget_s is not None:
-                _draw_more_time(deployment, startup, diagnosis.budget_s)
+                _draw_more_time(status, startup, diagnosis.budget_s)
         lines = startup.log_tail[-LOG_TAIL:] or arm.log_tail
         if lines:
             # The cause is in the log only where nobody has found it yet.
@@ -92,19 +93,24 @@ def _what(diagnosis: Diagnosis | None, failure: str) -> str:
     return diagnosis.what if diagnosis is not None else failure
 
 
-def _draw_more_time(deployment: Deployment, startup: Startup, budget_s: int) -> None:
+def _draw_more_time(status: DeploymentStatus, startup: Startup, budget_s: int) -> None:
+    if not may_change() or status.unwritable:
+        return
+    deployment = status.deployment
+    allowed, over = ask_take_over(status, key=f"time-{deployment.key}-{startup.predictor}")
     had = f" instead of {fmt.duration(startup.budget_s)}" if startup.budget_s is not None else ""
-    pressed = change_button(
+    pressed = st.button(
         f"Give it {fmt.duration(budget_s)}{had}",
         icon=":material/more_time:",
         key=f"time-{deployment.key}-{startup.predictor}",
         help="A change like any other: it is written to the history and can be undone.",
+        disabled=not allowed,
     )
     if not pressed:
         return
     with boundary("Giving it more time"):
         services().operations.give_time(
-            deployment.namespace, deployment.name, startup.predictor, budget_s, note=note("")
+            deployment.namespace, deployment.name, startup.predictor, budget_s, note=note(take_over=over)
         )
         reads.forget()
         st.toast(f"{startup.predictor} may take {fmt.duration(budget_s)} to start now.", icon=":material/more_time:")

@@ -16,7 +16,7 @@ def _of(**methods: str) -> dict[str, frozenset[str]]:
 
 
 READS: Methods = _of(
-    engine="endpoint events get list loads_unseen logs manifest preflight preview startup",
+    engine="arm_options endpoint events get list loads_unseen logs manifest preflight preview startup",
     operations="history",
     runs="artifacts experiments ping registered_models row_split run search tracking_uri",
     models="resolve",

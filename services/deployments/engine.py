@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from services.domain import (
+    ArmOption,
     ChangeNote,
     Deployment,
     DeploymentStatus,
@@ -34,6 +35,11 @@ class Engine(Protocol):
     @property
     def loads_unseen(self) -> bool:
         """Whether an arm at 0 % can load another model with the certainty that no request meets it meanwhile."""
+        ...
+
+    @property
+    def arm_options(self) -> frozenset[ArmOption]:
+        """What of an arm it makes use of; the rest it keeps as it is in the manifest."""
         ...
 
     def get(self, namespace: str, name: str) -> DeploymentStatus:

@@ -17,6 +17,7 @@ from services.deployments.desired import Desired, DesiredStore, render
 from services.deployments.local_start import came_up, startup_of
 from services.deployments.manifest import from_yaml
 from services.domain import (
+    ArmOption,
     ChangeNote,
     Deployment,
     DeploymentStatus,
@@ -67,6 +68,10 @@ class LocalEngine:
     @property
     def loads_unseen(self) -> bool:
         return True
+
+    @property
+    def arm_options(self) -> frozenset[ArmOption]:
+        return frozenset({ArmOption.START_BUDGET})  # models are fetched and run as Decant itself, without a container
 
     def get(self, namespace: str, name: str) -> DeploymentStatus:
         desired = self._find(namespace, name)

@@ -4,6 +4,7 @@ The words are the field's own: a deployment is one SeldonDeployment, a predictor
 in integer percent. See docs/architecture.md for the glossary.
 """
 
+from services.domain.arm_option import ArmOption
 from services.domain.deployment import (
     MAX_REPLICAS,
     MAX_START_BUDGET_S,
@@ -43,6 +44,7 @@ __all__ = [
     "SELDON",
     "V2",
     "Arm",
+    "ArmOption",
     "Change",
     "ChangeNote",
     "Deployment",

@@ -324,7 +324,7 @@ class TestBroken:
         dashboard.engine.silent_gateway = True
         app = dashboard.open("deploy", deployment=KEY)
         assert "unknown" in html(app)
-        assert "does not say which split is in force" in texts(app)
+        assert "Which split is in force cannot be read now" in texts(app)
 
     def test_the_history_down(self, dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch):
         dashboard.deploy("wine")

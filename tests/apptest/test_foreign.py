@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from services.domain import Deployment, Predictor, Split
+from app import reads
+from services.domain import Deployment, Phase, Predictor, Split
 from tests.apptest.conftest import NOTE, Dashboard, texts
 
 KEY = "seldon/wine"
@@ -83,3 +86,24 @@ def test_what_decant_does_not_write_is_shown_whole_and_only_its_traffic_can_be_m
     labels = [b.label for b in app.button]
     assert "Move traffic" in labels
     assert not {"Apply", "Delete deployment …"} & set(labels)
+
+
+def test_more_time_is_given_only_after_the_tick(foreign: Dashboard):
+    foreign.engine.phases["seldon", "wine", "b"] = (Phase.FAILED, "its model was not loaded within 120 s")
+    app = foreign.open("deploy", deployment=KEY)
+    assert app.button(key="time-seldon/wine-b").disabled
+    tick(app, "time-seldon/wine-b").check().run()
+    app.button(key="time-seldon/wine-b").click().run()
+    assert not app.exception
+    status = foreign.engine.get("seldon", "wine")
+    assert (status.deployment.predictor("b").start_budget_s, status.managed_by) == (300, "")
+
+
+def test_what_another_tool_has_made_anew_is_not_offered_to_be_brought_back(foreign: Dashboard):
+    foreign.services.operations.delete("seldon", "wine", note=replace(NOTE, take_over=True))
+    assert "Bring back" in [b.label for b in foreign.open("deploy", deployment="seldon/other").button]
+    foreign.engine.apply(Deployment("seldon", "wine", (Predictor("a", "s3://m/a"),)), note=NOTE)
+    foreign.engine.managers["seldon", "wine"] = "argocd-controller"
+    reads.forget()
+    app = foreign.open("deploy", deployment="seldon/other")
+    assert "Bring back" not in [b.label for b in app.button]

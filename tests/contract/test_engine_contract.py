@@ -15,12 +15,14 @@ from services.deployments.engine import Engine
 from services.deployments.kubernetes.engine import KubernetesEngine
 from services.deployments.manifest import from_yaml
 from services.domain import (
+    ArmOption,
     ChangeNote,
     Deployment,
     DeploymentStatus,
     ModelFacts,
     Predictor,
     Provenance,
+    Resources,
     Severity,
     Split,
     Step,
@@ -266,6 +268,20 @@ def test_a_start_budget_comes_back(case: Case, deployment: Deployment) -> None:
     settled(case, deployment)
     assert case.engine.startup(deployment.namespace, deployment.name, "b").budget_s == 600
     assert case.engine.startup(deployment.namespace, deployment.name, "a").budget_s != 600
+
+
+def test_what_an_arm_is_given_beside_its_model_comes_back_and_goes_again(case: Case, deployment: Deployment) -> None:
+    """An engine says what of it it makes use of; what it does not use it keeps, so that nothing is lost on the way."""
+    assert case.engine.arm_options <= set(ArmOption)
+    a, b = deployment.predictors
+    given = replace(b, env_secret="store", start_budget_s=600, resources=Resources("250m", "512Mi", "2", "1Gi"))
+    case.engine.apply(replace(deployment, predictors=(a, given)), note=NOTE)
+    assert case.engine.get(deployment.namespace, deployment.name).deployment.predictors == (a, given)
+    less = replace(b, start_budget_s=900, resources=Resources(memory_limit="2Gi"))
+    case.engine.apply(replace(deployment, predictors=(a, less)), note=NOTE)
+    assert case.engine.get(deployment.namespace, deployment.name).deployment.predictors == (a, less)
+    case.engine.apply(deployment, note=NOTE)
+    assert case.engine.get(deployment.namespace, deployment.name).deployment.predictors == (a, b)
 
 
 def test_endpoints_answer_through_the_split_and_pinned(case: Case, deployment: Deployment) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from services.deployments.local_start import startup_of
 from services.deployments.manifest import CHANGE_REASON, CHANGED_AT, CHANGED_BY, to_manifest, to_yaml
 from services.domain import (
+    ArmOption,
     ChangeNote,
     Deployment,
     DeploymentStatus,
@@ -48,6 +49,7 @@ class MemoryEngine:
         self.down = ""  # when set, every call raises Unavailable with this part's name
         self.silent_gateway = False  # set_traffic keeps the wish but cannot confirm it; splits cannot be read
         self.phases: dict[tuple[str, str, str], tuple[Phase, str]] = {}  # (namespace, name, predictor) -> phase, reason
+        self.arm_options = frozenset({ArmOption.START_BUDGET})  # as the engine of one machine
         self.findings: list[Finding] = []  # what `preflight` says
         self.seen_models: dict[str, ModelFacts] = {}  # what it was told last
         self.startups: dict[tuple[str, str, str], Startup] = {}  # what `startup` says; else made of phase and log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from app import theme
 from app.components.charts import figure
 from app.components.guide import Progress, challenger, steps
 from app.components.history import describe
-from services.domain import Change, Deployment, Predictor
+from services.domain import Change, Deployment, Predictor, Resources
 from services.metrics.model import Chart, ChartData, Series
 from services.operations import manifest_text
 
@@ -154,6 +155,15 @@ def test_an_apply_says_which_arms_it_changed():
     assert describe(change(what="apply", before=before, after=after)) == words
     assert describe(change(what="undo", before=before, after=after)) == f"undid: {words}"
     assert describe(change(what="apply", before=after, after=before)).startswith("removed b; a: another model")
+
+
+def test_an_apply_says_what_else_an_arm_was_given():
+    arm = Predictor("a", "models:/m-1")
+    before = manifest_text(Deployment("seldon", "wine", (arm,)))
+    given = replace(arm, start_budget_s=1200, env_secret="store", resources=Resources("500m"))
+    after = manifest_text(Deployment("seldon", "wine", (given,)))
+    words = "a: start budget the usual → 20\u202fmin, secret none → store, other resources"
+    assert describe(change(what="apply", before=before, after=after)) == words
 
 
 def test_the_guide_follows_what_is_there():

@@ -7,13 +7,24 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.components.draft import ArmDraft, arm_name, compose, diff
+from app.components.arm_options import summary
+from app.components.draft import ArmDraft, Extras, arm_name, compose, diff
 from app.components.model_picker import choices, run_label
 from app.components.observed import observe, split_since
 from app.components.rollout import last_failure
 from app.components.target import name_problem
 from app.components.undelete import deleted
-from services.domain import Change, Deployment, Event, Phase, Predictor, PredictorStatus, Provenance
+from services.domain import (
+    ArmOption,
+    Change,
+    Deployment,
+    Event,
+    Phase,
+    Predictor,
+    PredictorStatus,
+    Provenance,
+    Resources,
+)
 from services.operations import manifest_text
 from services.schema import Column, ColumnType, Signature, TensorSpec
 from services.tracking.models import ModelRef
@@ -62,6 +73,18 @@ class TestCompose:
         assert made.predictor("main") == LIVE.predictor("main")
         assert made.split == LIVE.split
         assert made.annotations == LIVE.annotations
+
+    def test_what_the_form_says_of_an_arm_is_taken_and_what_it_does_not_say_stays(self):
+        had = replace(LIVE.predictors[0], env_secret="store", start_budget_s=600, resources=Resources("1", "1Gi"))
+        live = replace(LIVE, predictors=(had, LIVE.predictors[1]))
+        assert compose("seldon", "wine", live, ArmDraft("main", 2), ArmDraft("try", 1), None, None) == live
+        said = Extras("", 900, Resources("1", "2Gi", memory_limit="2Gi"))
+        made = compose("seldon", "wine", live, ArmDraft("main", 2, B, said), ArmDraft("try", 1), None, None)
+        main = made.predictor("main")
+        assert (main.env_secret, main.start_budget_s, main.resources) == ("", 900, said.resources)
+        assert (main.model_uri, main.node) == ("models:/m-b", "classifier")
+        assert Extras.of(main) == said
+        assert made.predictor("try") == LIVE.predictor("try")
 
     def test_b_joins(self):
         alone = Deployment("seldon", "wine", (Predictor("a", "models:/m-1"),))
@@ -183,11 +206,31 @@ class TestFailure:
         assert last_failure(replace(self.LOADING, phase=Phase.READY), [self.WARNING], T) == ""
 
 
+class TestExtras:
+    def test_nothing_is_wrong_with_nothing(self):
+        assert Extras().problems("a") == []
+        assert summary(Extras(), frozenset(ArmOption)) == ""
+
+    def test_what_kubernetes_would_refuse_is_a_sentence(self):
+        wrong = Extras("My Secret", 600, Resources("lots", "2Gi", "1", "1Gi"))
+        secret, cpu, memory = wrong.problems("b")
+        assert secret == "“My Secret”, the secret of b, is not a name that a Secret can have."
+        assert cpu == "The cpu request of b is “lots”, not a quantity such as 500m or 2."
+        assert memory == "The memory request of b (2Gi) is more than its limit (1Gi)."
+
+    def test_what_is_set_is_said_in_a_line(self):
+        said = summary(Extras("store", 1200, Resources("500m", "1Gi", "2", "1Gi")), frozenset(ArmOption))
+        assert said.replace("\u202f", " ") == "may take 20 min to start, secret store, CPU 500m to 2, memory 1Gi"
+        assert summary(Extras("store", 1200), {ArmOption.SECRET}) == "secret store"
+        assert summary(Extras(resources=Resources(cpu_limit="2")), {ArmOption.RESOURCES}) == "CPU at most 2"
+
+
 def test_deleted_are_those_whose_last_change_removed_them():
     back = [_change(4, "", "x"), _change(3, "x", "")]
-    assert deleted(back) == []
+    assert deleted(back, ["seldon/wine"]) == []
     gone = _change(5, "x", "", name="other")
-    assert deleted([gone, *back]) == [gone]
+    assert deleted([gone, *back], ["seldon/wine"]) == [gone]
+    assert deleted([gone, *back], ["seldon/wine", "seldon/other"]) == [], "another tool has made it anew"
 
 
 def _arms(first: int, second: int, replicas: int = 1) -> tuple[Predictor, ...]:

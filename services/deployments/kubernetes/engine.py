@@ -30,6 +30,7 @@ from services.deployments.kubernetes.zero import broken, doubtful, silenced
 from services.deployments.manifest import to_yaml
 from services.deployments.stamps import stamps
 from services.domain import (
+    ArmOption,
     ChangeNote,
     Deployment,
     DeploymentStatus,
@@ -75,6 +76,10 @@ class KubernetesEngine:
     @property
     def loads_unseen(self) -> bool:
         return False  # when routes and pods change is the operator's, and both take a while
+
+    @property
+    def arm_options(self) -> frozenset[ArmOption]:
+        return frozenset(ArmOption)
 
     def get(self, namespace: str, name: str) -> DeploymentStatus:
         self._check(namespace, name)
