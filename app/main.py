@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import theme
+from app import asked, theme
 from app.components import dialogs
 from app.components.sign_in import admitted
 from app.guard import boundary
@@ -28,13 +28,17 @@ st.html(theme.HEADER_STYLE)
 inside = False
 with boundary("The door"):
     inside = admitted()
-page = st.navigation(
-    [
-        st.Page(f"../pages/{name}.py", title=title, icon=icon, url_path=name, default=name == "overview")
-        for name, title, icon in PAGES
-    ],
-    position="top" if inside else "hidden",
-)
+made = [
+    st.Page(f"../pages/{name}.py", title=title, icon=icon, url_path=name, default=name == "overview")
+    for name, title, icon in PAGES
+]
+pages = {one.url_path: one for one in made}
+page = st.navigation(made, position="top" if inside else "hidden")
 if inside:
+    if (wanted := asked.lead_on(page.url_path, pages)) is not None:
+        st.switch_page(pages[wanted[0]], query_params=wanted[1])
     with boundary("This page"):
         page.run()
+    asked.forget()
+else:
+    asked.remember(page.url_path)

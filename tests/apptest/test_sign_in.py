@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from app import signed_out
+from app import asked, signed_out
 from services.domain import ChangeNote, Phase
 from services.traffic.rewards import Reward, RewardKind
 from services.verdict.rule import Rule
@@ -31,7 +32,15 @@ def claims(name: str | None, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def visit(dashboard: Dashboard) -> Visit:
+def cookies(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What the browser sends; AppTest has no browser of its own."""
+    sent: dict[str, str] = {}
+    monkeypatch.setattr(type(st.context), "cookies", property(lambda _: sent))
+    return sent
+
+
+@pytest.fixture
+def visit(dashboard: Dashboard, cookies: dict[str, str]) -> Visit:
     """Open a page as somebody: `visit("deploy", VERA)`; None for nobody. Ada is a lead, everybody else a viewer."""
     dashboard.use(settings=dashboard.services.settings.model_copy(update={"sign_in": "oidc", "leads": ADA}))
 
@@ -219,3 +228,34 @@ def test_the_health_check_of_streamlit_is_nobody(visit: Visit, dashboard: Dashbo
     dashboard.use(settings=dashboard.services.settings.model_copy(update={"leads": "*"}))
     app = visit("overview", {"email": "test@example.com", "is_logged_in": False})
     assert labels(app) == {"Sign in"}
+
+
+@pytest.mark.parametrize(
+    ("cookie", "title", "deployment"),
+    [
+        (asked.packed("deploy", {"deployment": "seldon/wine"}), "Deploy", "seldon/wine"),
+        (asked.packed("", {"deployment": "seldon/wine"}), "Overview", "seldon/wine"),
+        (asked.packed("no-such-page", {}), "Overview", None),
+        ("https%3A%2F%2Fevil.example%3F", "Overview", None),
+        ("deploy%3Fcolour%3Dred", "Deploy", None),
+        ("%%%", "Overview", None),
+    ],
+)
+def test_signing_in_leads_to_the_page_that_was_asked_for_if_it_is_one_of_ours(
+    dashboard: Dashboard, visit: Visit, cookies: dict[str, str], cookie: str, title: str, deployment: str | None
+) -> None:
+    dashboard.deploy("wine")
+    cookies[asked.COOKIE] = cookie
+    app = visit("overview", VERA)
+    assert app.title[0].value == title
+    assert "colour" not in app.query_params
+    if deployment:
+        assert app.query_params["deployment"] == deployment
+    if title != "Overview":
+        app.switch_page("../pages/overview.py").run()
+        assert app.title[0].value == "Overview", "it leads on once"
+
+
+def test_a_link_that_was_followed_meanwhile_is_not_left(visit: Visit, cookies: dict[str, str]) -> None:
+    cookies[asked.COOKIE] = asked.packed("runs", {})
+    assert visit("overview", VERA, window="1h").title[0].value == "Overview"

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
+from app import asked
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
 from services.settings import ROOT, Settings
@@ -26,7 +27,7 @@ from tests.support.waiting import free_ports, wait_until
 
 ADA, VERA = "ada@example.com", "vera@example.com"
 HARMLESS = {"Sign out", "Newer", "Older", "Untick all", "Back to the default", "Show the run"}
-COOKIE = "_streamlit_user"
+COOKIE, ASKED = "_streamlit_user", asked.COOKIE
 
 Tab = Callable[..., Visitor]
 
@@ -124,10 +125,19 @@ def expect_door(visitor: Visitor) -> None:
 def sign_in(visitor: Visitor, who: str) -> None:
     visitor.page.goto(visitor.address)
     expect_door(visitor)
+    through_the_provider(visitor, who)
+    visitor.expect_page("overview")
+
+
+def through_the_provider(visitor: Visitor, who: str) -> None:
+    """From the door to whatever page comes then."""
     visitor.main.get_by_role("button", name="Sign in").click()
     visitor.page.get_by_label("E-mail").fill(who)
     visitor.page.get_by_role("button", name="Go on").click()
-    visitor.expect_page("overview")
+
+
+def names_of_cookies(visitor: Visitor) -> set[str]:
+    return {str(cookie.get("name")) for cookie in visitor.page.context.cookies()}
 
 
 def sign_out(visitor: Visitor) -> None:
@@ -176,6 +186,31 @@ def test_a_viewer_sees_no_button_that_changes_anything_and_no_link_changes_anyth
             assert buttons(visitor) <= HARMLESS, f"{page}: a viewer can press {buttons(visitor) - HARMLESS}"
             expect(visitor.main.get_by_test_id("stFileUploader")).to_have_count(0)
     assert len(history.changes()) == before
+
+
+def test_signing_in_leads_to_the_page_that_was_asked_for_and_only_once(tab: Tab) -> None:
+    visitor = tab()
+    visitor.page.goto(f"{visitor.address}/deploy?deployment=seldon%2Fwine&b=models%3A%2Fx%2F3&next=//evil.example")
+    expect_door(visitor)
+    through_the_provider(visitor, ADA)
+    visitor.expect_page("deploy")
+    expect(visitor.page).to_have_url(f"{visitor.address}/deploy?deployment=seldon%2Fwine&b=models%3A%2Fx%2F3")
+    visitor.see(f"{ADA} · lead")
+    wait_until(lambda: ASKED not in names_of_cookies(visitor), what="the cookie to be gone")
+    visitor.open("overview")
+    visitor.open("overview", deployment="seldon/wine")
+    sign_out(visitor)
+    sign_in(visitor, VERA)  # who asks for the front page gets it
+
+
+def test_what_a_stranger_wrote_into_the_cookie_leads_nowhere(tab: Tab) -> None:
+    forged = {"name": ASKED, "value": "https%3A%2F%2Fevil.example%2F%3F", "path": "/", "domain": "127.0.0.1"}
+    honest = tab()
+    sign_in(honest, VERA)
+    visitor = tab(cookies=[*honest.page.context.cookies(), forged])
+    visitor.open("overview")
+    assert visitor.page.url.startswith(visitor.address)
+    visitor.see(f"{VERA} · viewer")
 
 
 def test_two_browsers_at_once_keep_their_persons(tab: Tab) -> None:
