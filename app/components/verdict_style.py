@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from app import theme
 from services.verdict.model import Call, Light
-
-# Text colours of the lights; both reach 4.5:1 on their theme's background, and a mark says the same without colour.
-LIGHTS_ON_LIGHT = {Light.GREEN: "#2E7D32", Light.AMBER: "#9A6700", Light.RED: "#B3261E", Light.GREY: "#6B6463"}
-LIGHTS_ON_DARK = {Light.GREEN: "#81C784", Light.AMBER: "#E8B04A", Light.RED: "#F2857E", Light.GREY: "#A39C9B"}
+from services.verdict.report_style import DARK_LIGHTS, LIGHTS
 
 STYLE = """<style>
 .dv-line{border-left:8px solid var(--dv);padding:.35rem 0 .35rem 1.1rem}
@@ -45,7 +42,7 @@ STYLE = """<style>
 
 
 def light_color(light: Light) -> str:
-    return (LIGHTS_ON_DARK if theme.is_dark() else LIGHTS_ON_LIGHT)[light]
+    return (DARK_LIGHTS if theme.is_dark() else LIGHTS)[light]
 
 
 def call_color(call: Call) -> str:

@@ -8,22 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
+from itertools import zip_longest
 
 from services.domain.text import NONE, aware, count, number, percent
 from services.verdict import words
 from services.verdict.bars import by_metric, interval_bar, shared_axis
 from services.verdict.curves import curve_svg
 from services.verdict.model import Assessment, Call, Cell, Interval, Light, MetricRow, Strand
-from services.verdict.report_style import COLOR_A, COLOR_B, LIGHTS, NEUTRAL, STYLE
+from services.verdict.report_style import STYLE, var
 from services.verdict.rule import Source
 
 TITLES = {Source.PAIRED: "Paired replay", Source.LIVE: "Live traffic"}
-BETTER = {"a": COLOR_A, "b": COLOR_B, "": NEUTRAL}
+BETTER = {"a": var("a"), "b": var("b"), "": var("neutral")}
 CALLS = {
-    Call.SHIP: COLOR_B,
-    Call.KEEP: COLOR_A,
-    Call.RUNNING: LIGHTS[Light.GREY],
-    Call.DISTRUST: LIGHTS[Light.RED],
+    Call.SHIP: var("b"),
+    Call.KEEP: var("a"),
+    Call.RUNNING: var(Light.GREY),
+    Call.DISTRUST: var(Light.RED),
 }
 
 
@@ -85,13 +86,13 @@ def _rule(assessment: Assessment) -> str:
 def _checks(assessment: Assessment) -> str:
     rows = [
         [
-            f'<b style="color:{LIGHTS[c.light]}">{words.LIGHT_MARKS[c.light]} {escape(words.LIGHT_WORDS[c.light])}</b>',
+            f'<b style="color:{var(c.light)}">{words.LIGHT_MARKS[c.light]} {escape(words.LIGHT_WORDS[c.light])}</b>',
             f"<b>{escape(c.title)}</b>",
             escape(c.sentence) + (f" <b>{escape(c.advice)}</b>" if c.advice else ""),
         ]
         for c in assessment.checks
     ]
-    return _table((), rows)
+    return _table((), rows, kind="checks")
 
 
 def _metrics(assessment: Assessment) -> str:
@@ -159,7 +160,7 @@ def _strand(assessment: Assessment, strand: Strand) -> str:
     ]
     if strand.source is Source.LIVE and (other := words.beside(assessment)):
         facts.append(("Beside it", other))
-    picture = curve_svg(strand, COLOR_B, minimum=rule.minimum_effect, marks=assessment.marks)
+    picture = curve_svg(strand, var("b"), minimum=rule.minimum_effect, marks=assessment.marks)
     query = f"<pre>{escape(strand.query)}</pre>" if strand.query else ""
     return picture + _table((), [[escape(name), escape(said)] for name, said in facts], kind="facts") + query
 
@@ -183,7 +184,7 @@ def _disagreements(assessment: Assessment) -> str:
         ]
         for d in assessment.disagreements
     ]
-    return _table(head, body) if body else ""
+    return _wide(_table(head, body)) if body else ""
 
 
 def _slices(assessment: Assessment) -> str:
@@ -196,7 +197,7 @@ def _slices(assessment: Assessment) -> str:
         [escape(s.label), count(s.n), words.change(s.difference, ""), words.change(s.shrunk, ""), words.p_value(s.q)]
         for s in sorted(assessment.slices, key=lambda s: s.shrunk)
     ]
-    return _table(("Rows with", "n", "B − A", "after shrinkage", "q"), body) + note
+    return _wide(_table(("Rows with", "n", "B − A", "after shrinkage", "q"), body)) + note
 
 
 def _marks(assessment: Assessment) -> str:
@@ -205,10 +206,19 @@ def _marks(assessment: Assessment) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
-    """Cells are HTML already."""
+    """Cells are HTML already. A cell knows its column's title, for where the columns are stacked."""
+    titles = [f' data-of="{cell}"' for cell in head] if kind == "metrics" else []
     top = f"<thead><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr></thead>" if head else ""
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    body = "".join(
+        f"<tr>{''.join(f'<td{of}>{cell}</td>' for cell, of in zip_longest(row, titles, fillvalue=''))}</tr>"
+        for row in rows
+    )
     return f'<table class="{kind}">{top}<tbody>{body}</tbody></table>'
+
+
+def _wide(table: str) -> str:
+    """A table whose columns stay beside each other; where there is no room it scrolls by itself."""
+    return f"<div class=wide>{table}</div>"
 
 
 def _at(at: datetime | None) -> str:

@@ -15,12 +15,12 @@ from app.components.verdict_line import line_html, rule_line
 from app.components.verdict_paired import disagreement_table
 from app.components.verdict_slices import slice_sentence, slices_html, split_slices
 from app.components.verdict_start import test_label as label_of
-from app.components.verdict_style import LIGHTS_ON_DARK, LIGHTS_ON_LIGHT
 from app.components.verdict_table import level_note, table_html
 from app.components.verdict_trust import strip_html
 from app.components.verdict_why import strand_table
 from services.verdict import words
 from services.verdict.model import Assessment, Light, Slice, Strand
+from services.verdict.report_style import DARK_LIGHTS, LIGHTS
 from services.verdict.rule import Decides, Rule, Source
 from services.verdict.table import JUDGED_LIVE
 from tests.support.verdicts import DISAGREEMENTS, EXAMPLES, START, distrust, keep, running, ship, unread
@@ -51,8 +51,8 @@ def paired_of(assessment: Assessment) -> Strand:
 
 
 def test_the_lights_can_be_read_on_both_themes():
-    assert all(contrast(c, theme.BACKGROUND_LIGHT) >= 4.5 for c in LIGHTS_ON_LIGHT.values())
-    assert all(contrast(c, theme.BACKGROUND_DARK) >= 4.5 for c in LIGHTS_ON_DARK.values())
+    assert all(contrast(c, theme.BACKGROUND_LIGHT) >= 4.5 for c in LIGHTS.values())
+    assert all(contrast(c, theme.BACKGROUND_DARK) >= 4.5 for c in DARK_LIGHTS.values())
 
 
 @pytest.mark.parametrize("make", EXAMPLES.values(), ids=EXAMPLES)
