@@ -129,7 +129,7 @@ def jobs(limit: int, as_json: bool) -> None:
         for t in trainings
     ]
     rows += [
-        ("replay", r.id, r.state.value, f"{r.spec.deployment} {r.done_rows}/{r.total}", r.who, r.message)
+        ("replay", r.id, r.state.value, f"{r.spec.deployment} {r.done_rows:,}/{r.total:,}", r.who, r.message)
         for r in replays
     ]
     rows += [

@@ -48,6 +48,6 @@ def _shower(line: ProgressLine) -> Callable[[Publication], None]:
 
 def _words(model: ModelProgress) -> str:
     moved = model.moved
-    files = f" {moved.files} of {moved.files_total} files" if moved.files_total else ""
+    files = f" {moved.files:,} of {moved.files_total:,} files" if moved.files_total else ""
     amount = f", {size(moved.bytes)} of {size(moved.bytes_total)}" if moved.bytes_total else ""
     return f"{model.predictor}: {moved.step.value}{files}{amount}"

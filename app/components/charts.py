@@ -111,7 +111,7 @@ def _line(
             "dash": DASHES.get(series.detail, "solid"),
         },
         "meta": {"dark": theme.arm_color(position, dark=True)},
-        "hovertemplate": f"%{{y:.4~g}} {unit}",
+        "hovertemplate": f"%{{y:,.4~g}} {unit}",
     }
 
 

@@ -49,7 +49,7 @@ def words(model: ModelProgress) -> str:
     moved = model.moved
     if moved.step is Step.DONE:
         return "was there already" if model.reused else f"published, {fmt.size(moved.bytes_total)}"
-    files = f", {moved.files} of {moved.files_total} files" if moved.files_total else ""
+    files = f", {fmt.count(moved.files)} of {fmt.count(moved.files_total)} files" if moved.files_total else ""
     amount = f", {fmt.size(moved.bytes)} of {fmt.size(moved.bytes_total)}" if moved.bytes_total else ""
     return f"{moved.step.value}{files}{amount}"
 

@@ -128,7 +128,9 @@ def _draw_fit(dataset: Dataset, target: str, deployment: Deployment) -> bool:
     if fit.problems:
         st.error("**This data does not fit the model.**  \n" + "  \n".join(map(escape, fit.problems)))
     elif not fit.notes and model.signature.columns:
-        st.caption(f":material/check: All {len(model.signature.columns)} columns that the model wants are there.")
+        st.caption(
+            f":material/check: All {fmt.count(len(model.signature.columns))} columns that the model wants are there."
+        )
     for note in fit.notes:
         st.caption(f":material/info: {escape(note)}")
     return not fit.problems

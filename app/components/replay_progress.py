@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -25,6 +26,8 @@ from services.traffic.replay import ReplayMode
 from services.traffic.rewards import LABELS, RewardKind
 
 if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
     from services.jobs.replays import Replay
     from services.traffic.replay import ArmCounters
 
@@ -58,7 +61,7 @@ def draw_replays(deployment: Deployment) -> None:
         state.write(state.Param.REPLAY, str(ids[rows[0]]) if rows else None)
 
     st.dataframe(
-        table(past, deployment),
+        in_words(table(past, deployment)),
         hide_index=True,
         key=key,
         on_select=pick,
@@ -196,6 +199,19 @@ def table(replays: Sequence[Replay], deployment: Deployment) -> pd.DataFrame:
     columns["Who"] = [r.who for r in replays]
     columns["Started"] = [fmt.clock(r.started_at, zone) for r in replays]
     return pd.DataFrame(columns)
+
+
+def in_words(found: pd.DataFrame) -> Styler:
+    """The table with its numbers as they are written everywhere; sorting goes by the numbers themselves."""
+    whole: Callable[[Any], str] = fmt.count
+    mean: Callable[[Any], str] = partial(fmt.number, digits=4)
+    forms: dict[Any, str | Callable[[object], str] | None] = {}
+    for title in map(str, found):
+        if title in ("Rows", "Failed") or title.endswith(": n"):
+            forms[title] = whole
+        elif title.endswith(": mean reward"):
+            forms[title] = mean
+    return found.style.format(forms)
 
 
 def _in_order(counters: Sequence[ArmCounters], deployment: Deployment) -> list[ArmCounters]:

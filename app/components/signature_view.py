@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from app import format as fmt
 from services.schema import Signature
 
 
@@ -31,7 +32,7 @@ def draw_signature(signature: Signature) -> None:
 def summary(signature: Signature) -> str:
     """The inputs in a few words: `11 columns`, `tensor float64 [-1, 28, 28]`, `no signature`."""
     if signature.columns:
-        return f"{len(signature.columns)} columns"
+        return f"{fmt.count(len(signature.columns))} columns"
     if signature.tensors:
         return ", ".join(f"tensor {t.dtype} {list(t.shape)}" for t in signature.tensors)
     return "no signature"

@@ -140,7 +140,11 @@ def _layout(strand: Strand, x: tuple[Any, Any], y: tuple[float, float], empty: s
         "showlegend": not empty,
         "uirevision": f"{strand.source}-{bool(strand.curve)}",
         "xaxis": {
-            **(time_axis(*x) if live else {"type": "linear", "range": list(x), "showgrid": False, "nticks": 7}),
+            **(
+                time_axis(*x)
+                if live
+                else {"type": "linear", "range": list(x), "showgrid": False, "nticks": 7, "tickformat": ",d"}
+            ),
             "title": {"text": "time" if live else "rows sent to both arms", "standoff": 6, "font": {"size": 13}},
         },
         "yaxis": {"range": list(y), "zeroline": False, "nticks": 5, "tickformat": "~g"},

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 
 NONE = "—"
+BEYOND_WORDS = 1e15
 THIN = "\u202f"  # narrow no-break space: keeps number and unit on one line
 
 
@@ -15,12 +16,14 @@ def _known(value: float | None) -> bool:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """`value` with about `digits` significant digits: 0.0123, 4.5, 80, 1.23 k, 4.9 M."""
+    """`value` with about `digits` significant digits: 0.0123, 4.5, 80, 4,898, 12.3 k, 4.9 M."""
     if value is None or not _known(value):
         return NONE
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     size, suffix = abs(value), ""
+    if size >= BEYOND_WORDS:
+        return f"{value:.{digits}g}".replace("-", "−")
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if size >= limit * 0.9995:
             scale = 1e3 if letter == "k" else limit
@@ -29,7 +32,7 @@ def number(value: float | None, digits: int = 3) -> str:
     if value == 0:
         return "0"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    text = f"{value:.{min(places, 6)}f}"
+    text = f"{value:,.{min(places, 6)}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return text.replace("-", "−") + suffix

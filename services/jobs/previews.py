@@ -32,7 +32,7 @@ def preview_replay(engine: Engine, settings: Settings, spec: ReplaySpec) -> Prev
     dataset = load_dataset(spec.dataset, settings.max_upload_mb)
     chosen = np.array(chosen_rows(spec, dataset.rows), dtype=np.int64)
     if not chosen.size:
-        raise InvalidInput(f"{spec.name} has {dataset.rows} rows: none is left from row {spec.start} on.")
+        raise InvalidInput(f"{spec.name} has {dataset.rows:,} rows: none is left from row {spec.start} on.")
     if chosen.size > PREVIEW_ROWS:
         chosen = np.sort(np.random.default_rng(SEED).choice(chosen, PREVIEW_ROWS, replace=False))
     values, truths = dataset.feature_rows(spec.target), dataset.truths(spec.target)

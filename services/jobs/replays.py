@@ -83,7 +83,7 @@ class ReplayJobs:
         check_reward(spec.reward, dataset.truths(spec.target))
         total = len(chosen_rows(spec, dataset.rows)) * spec.passes
         if not total:
-            raise InvalidInput(f"{dataset.name} has {dataset.rows} rows: none is left from row {spec.start} on.")
+            raise InvalidInput(f"{dataset.name} has {dataset.rows:,} rows: none is left from row {spec.start} on.")
         if self._begin_test is not None and spec.mode is not ReplayMode.PINNED:
             self._begin_test(spec, who)  # before the first row, so that its rule is older than all it judges
         self._datasets.keep(dataset)

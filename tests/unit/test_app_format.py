@@ -25,9 +25,10 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
         (0.01234, "0.0123"),
         (4.5, "4.5"),
         (80, "80"),
-        (1234, "1234"),
+        (1234, "1,234"),
         (12345, "12.3 k"),
         (4_898_000, "4.9 M"),
+        (1e247, "1e+247"),
         (-2.5, "−2.5"),
     ],
 )
@@ -37,7 +38,7 @@ def test_numbers(value, text):
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_number_has_a_short_text(value):
-    assert 0 < len(fmt.number(value)) < 320
+    assert 0 < len(fmt.number(value)) < 16
 
 
 @pytest.mark.parametrize(
