@@ -74,7 +74,7 @@ def _line() -> DeltaGenerator:
 
 
 def split_bars(requested: Split, in_force: Split | None, colors: dict[str, str]) -> str:
-    """The split as HTML: one bar when the gateway does what was asked, else one for each, named."""
+    """The split as HTML: one bar when what was asked is in force, else one for each, named."""
     if in_force is not None and in_force.as_dict() == requested.as_dict():
         return _bar("in force", requested, colors)
     if in_force is None:

@@ -96,7 +96,7 @@ def draw_split_controls(status: DeploymentStatus) -> None:
     elif touched:
         st.caption(f"{escape(str(begun))} → **{escape(str(wanted))}**")
     else:
-        st.caption("Move the slider, then press “Move traffic”. Nothing restarts; only the gateway's weights change.")
+        st.caption("Move the slider, then press “Move traffic”. Nothing restarts; only the shares change.")
     if move:
         with boundary("Moving the traffic"), contested(FORM, status, shown=stale):
             done = services().operations.set_traffic(
@@ -107,7 +107,7 @@ def draw_split_controls(status: DeploymentStatus) -> None:
                 expected_version=base.version,
             )
             after_change(done, base.version)
-            st.toast(f"The gateway now splits {done.requested}.", icon=":material/check:")
+            st.toast(f"Traffic moved: {done.requested}.", icon=":material/check:")
             st.rerun()
         reads.forget()
 

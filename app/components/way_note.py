@@ -15,7 +15,7 @@ NO_FEEDBACK = (
 
 
 def draw_way_note(deployment: Deployment) -> None:
-    """A caption per thing worth saying; nothing where requests simply go through the gateway."""
+    """A caption per thing worth saying; nothing where requests simply go through the split."""
     try:
         endpoint = services().engine.endpoint(deployment.namespace, deployment.name)
     except DecantError:

@@ -61,6 +61,7 @@ class Endpoint:
         drawn: Decant itself draws one of `arms` for each request, by their shares; `url` is empty then.
         through: the Service to which the API server passes the request on; None: `url` is reached directly.
         note: what a person should know about this way, in a sentence; empty where there is nothing to say.
+        part: what answers here, as errors name it.
     """
 
     url: str
@@ -72,6 +73,7 @@ class Endpoint:
     drawn: bool = False
     through: ProxiedService | None = None
     note: str = ""
+    part: str = "The gateway"
 
     @property
     def feeds(self) -> bool:

@@ -24,7 +24,6 @@ from services.traffic.protocol import (
     request_body,
 )
 
-GATEWAY = "The gateway"
 CONNECT_TIMEOUT_S = 3.0
 MAX_CONNECTIONS = 32
 METADATA_KEPT_S = 15.0
@@ -43,7 +42,7 @@ class PredictionClient:
         self._http = httpx.Client(
             timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
-            trust_env=False,  # the gateway is on this machine or in this cluster; never behind a web proxy
+            trust_env=False,  # what answers is on this machine or in this cluster; never behind a web proxy
         )
         self._timeout_s, self._relay = timeout_s, relay
         self._metadata: dict[Endpoint, tuple[float, tuple[Tensor, ...]]] = {}
@@ -61,7 +60,7 @@ class PredictionClient:
         """Ask for the predictions of `rows`; returns them with the request and the response as they went by.
 
         Raises:
-            Rejected: the model or the gateway answered with an error; it carries the words.
+            Rejected: the model, or what is in front of it, answered with an error; it carries the words.
             Unavailable: nobody answered.
             Forbidden: the way leads through an API server that does not let us pass.
             InvalidPayload: a value cannot be sent, or the answer holds no predictions.
@@ -136,7 +135,7 @@ class PredictionClient:
         except orjson.JSONDecodeError:
             parsed = None
         if status >= 400 or not isinstance(parsed, dict):
-            raise Rejected(GATEWAY, status, error_words(parsed, found.decode("utf-8", errors="replace")))
+            raise Rejected(endpoint.part, status, error_words(parsed, found.decode("utf-8", errors="replace")))
         return status, answered, parsed
 
     def _pass(
@@ -144,19 +143,18 @@ class PredictionClient:
     ) -> tuple[int, Mapping[str, str], bytes]:
         if endpoint.through is not None:
             if self._relay is None:
-                raise Unavailable(GATEWAY, f"no way leads to {endpoint.url}")
+                raise Unavailable(endpoint.part, f"no way leads to {endpoint.url}")
             return self._relay(endpoint.through, path, content, headers, self._timeout_s)
         url = endpoint.url + path
         try:
             answer = self._direct(url, headers, content, again=endpoint.protocol == V2)
         except httpx.TimeoutException as error:
-            raise Unavailable(
-                GATEWAY, f"no answer from {url} in time", "Is the model loaded? See the Deploy page."
-            ) from error
+            hint = "Is the model loaded? See the Deploy page."
+            raise Unavailable(endpoint.part, f"no answer from {url} in time", hint) from error
         except httpx.TransportError as error:
             here = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
             hint = "Start Decant with `make run`." if here else "Is it ready, and may this machine reach that address?"
-            raise Unavailable(GATEWAY, f"{url}: {error}", hint) from error
+            raise Unavailable(endpoint.part, f"{url}: {error}", hint) from error
         return answer.status_code, answer.headers, answer.content
 
     def _direct(self, url: str, headers: Mapping[str, str], content: bytes | None, *, again: bool) -> httpx.Response:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from services.domain.text import duration
 
 
-def waiting_words(arm: str, silent_s: float, outage_s: float) -> str:
-    """That an arm ("": the gateway) answers nothing, since when, and how long its rows wait."""
-    who = f"Arm {arm}" if arm else "The gateway"
+def waiting_words(arm: str, silent_s: float, outage_s: float, entrance: str) -> str:
+    """That an arm ("": `entrance`, in front of all) answers nothing, since when, and how long its rows wait."""
+    who = f"Arm {arm}" if arm else entrance
     return (
         f"{who} has answered nothing for {long(round(silent_s))}. Rows wait for it, {long(outage_s)} at most; then the "
         "replay stops and can be resumed."

@@ -122,7 +122,7 @@ class _Replayer:
         await self._save()
         if self._silent:
             raise Unavailable(
-                "The gateway",
+                self._asked[0].endpoint.part,
                 f"no usable answer for {long(self._plan.outage_s)}; the last was “{self._silent.words}”",
                 "When it is back, resume the replay: it sends the rows that are missing.",
             )
@@ -296,4 +296,8 @@ class _Replayer:
 
     def _waiting(self) -> str:
         found = self._sender.waiting_for
-        return waiting_words(*found, self._plan.outage_s) if found and found[1] >= WORTH_SAYING_S else ""
+        return (
+            waiting_words(*found, self._plan.outage_s, self._asked[0].endpoint.part)
+            if found and found[1] >= WORTH_SAYING_S
+            else ""
+        )

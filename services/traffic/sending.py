@@ -228,7 +228,7 @@ class Sender:
     async def _relayed(self, target: Proxied, body: bytes | None, headers: Mapping[str, str]) -> Relayed:
         relay = self._relay
         if relay is None:
-            raise Unavailable("The gateway", f"no way leads to {target.service.path}")
+            raise Unavailable(f"The Service {target.service.name}", "no way leads to it from here")
         if self._threads is None:
             self._threads = ThreadPoolExecutor(RELAYED_AT_ONCE, thread_name_prefix="relay")
         return await asyncio.get_running_loop().run_in_executor(

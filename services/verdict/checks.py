@@ -105,13 +105,13 @@ def attribution(
 
 
 def split(result: SrmResult | None, changes: int) -> Check:
-    """Whether the gateway sends what it was told to: a sample-ratio mismatch makes every comparison suspect."""
+    """Whether the traffic is divided as it was asked for: a sample-ratio mismatch makes every comparison suspect."""
     key, title = "split", "Split as configured"
     if result is None:
-        words = "The gateway's counters cannot be read now."
+        words = "The counters of the split cannot be read now."
         return Check(key, title, Light.GREY, words, "See whether Prometheus runs.")
     if not result.n:
-        words = "No counter of the gateway shows a request through the split in this test."
+        words = "No request through the split was counted in this test."
         return Check(key, title, Light.GREY, words)
     share, wanted = result.observed_b / result.n, result.expected_b / result.n
     words = f"B got {percent(share, 2)} of {count(result.n)} requests where {percent(wanted, 2)} were asked for"

@@ -86,9 +86,9 @@ def test_what_is_waited_for_is_said(stub: SeldonStub) -> None:
 
     stub.dead_arms = {"b"}
     replayed(MemoryLedger(stub.url, listen), plan(20, predictor="b", **SHORT))
-    assert waiting_words("b", 3, 60.0) in said or waiting_words("b", 4, 60.0) in said
-    assert waiting_words("b", 125, 1800).startswith("Arm b has answered nothing for 2")
-    assert waiting_words("", 4, 1800).startswith("The gateway has")
+    assert waiting_words("b", 3, 60.0, "") in said or waiting_words("b", 4, 60.0, "") in said
+    assert waiting_words("b", 125, 1800, "The ingress").startswith("Arm b has answered nothing for 2")
+    assert waiting_words("", 4, 1800, "The ingress").startswith("The ingress has")
     assert said[-1] == ""
 
 

@@ -49,6 +49,7 @@ class Ways:
             predictor=predictor.name,
             through=through,
             note=PROXIED if through else "",
+            part=f"The Service {service}",
         )
 
     def to_split(self, status: DeploymentStatus) -> Endpoint:
@@ -73,7 +74,8 @@ class Ways:
         if not self.ingress_url or shared:
             note = SAME_NODES.format(node=shared) if self.ingress_url else NO_INGRESS
             way = f" {PROXIED}" if self.api_server else ""
-            return Endpoint("", protocol=deployment.protocol, arms=arms, drawn=True, note=note + way)
+            part = "The way to the arms"
+            return Endpoint("", protocol=deployment.protocol, arms=arms, drawn=True, note=note + way, part=part)
         most = max(arms, key=lambda arm: arm.share)
         return Endpoint(
             url=f"{self.ingress_url.rstrip('/')}/seldon/{deployment.namespace}/{deployment.name}",
@@ -81,6 +83,7 @@ class Ways:
             model=most.node,  # Seldon's executor takes any; who asks for metadata asks an arm
             predictor=arms[0].predictor if len(arms) == 1 else "",
             arms=arms,
+            part="The ingress",
         )
 
 
