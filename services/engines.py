@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from services.deployments.engine import Engine
 from services.deployments.identity import Identify, installation, once
 from services.deployments.local import LocalEngine
+from services.deployments.senders import Senders
 from services.errors import Unavailable
 from services.runtime.controller.status import HEARTBEAT_STALE_S, heartbeat_age_s
 from services.runtime.envoy.admin import EnvoyAdmin
@@ -28,6 +29,7 @@ class ChosenEngine:
         entrance: the one of them through which predictions go; "" where nobody can check it.
         identity: says which engine it is, among all that a shared evidence store has heard of.
         close: ends what it keeps open, such as watches.
+        senders: share large replays; None where nothing can start them.
     """
 
     engine: Engine
@@ -36,6 +38,7 @@ class ChosenEngine:
     entrance: str
     identity: Identify
     close: Callable[[], None]
+    senders: Senders | None = None
 
 
 def choose_engine(settings: Settings) -> ChosenEngine:
@@ -61,6 +64,7 @@ def _kubernetes(settings: Settings) -> ChosenEngine:
     from services.deployments.kubernetes.cluster import Cluster
     from services.deployments.kubernetes.engine import KubernetesEngine
     from services.deployments.kubernetes.options import ClusterOptions
+    from services.deployments.kubernetes.sender_jobs import SenderJobs
 
     options = ClusterOptions(
         kubeconfig=settings.kubeconfig,
@@ -79,6 +83,7 @@ def _kubernetes(settings: Settings) -> ChosenEngine:
     if settings.ingress_url:
         checks["Ingress"] = lambda: health.ingress(settings.ingress_url)
     entrance = "Ingress" if settings.ingress_url else ""
+    pod, place = settings.pod_name, settings.pod_namespace
     return ChosenEngine(
         engine,
         checks,
@@ -86,6 +91,7 @@ def _kubernetes(settings: Settings) -> ChosenEngine:
         entrance=entrance,
         identity=once(lambda: health.identity(cluster)),
         close=engine.close,
+        senders=SenderJobs(cluster, pod, place) if pod and place else None,
     )
 
 

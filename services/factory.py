@@ -103,7 +103,9 @@ def build_services(settings: Settings) -> Services:
         datasets=DatasetCatalogue(settings.tracking_uri),
         training=TrainingJobs(database, queue, settings),
         predictions=PredictionClient(settings.request_timeout_s, engine.relay),
-        replays=ReplayJobs(store, queue, engine, settings, begin_test=partial(_begin_test, verdicts)),
+        replays=ReplayJobs(
+            store, queue, engine, settings, begin_test=partial(_begin_test, verdicts), senders=chosen.senders
+        ),
         publications=publications,
         metrics=metrics,
         store=store,

@@ -218,6 +218,20 @@ class Settings(BaseSettings):
         "Empty: the PostgreSQL of `DECANT_DATABASE_URL` if that is one, else a file in the state folder.",
     )
 
+    replay_job_rows: int = Field(
+        100_000,
+        ge=0,
+        description="Rows from which several senders share a replay: the pods of a Job, where Decant itself runs in a "
+        "cluster, over a PostgreSQL. 0: never.",
+    )
+    replay_job_workers: int = Field(
+        4, ge=1, le=64, description="How many senders share such a replay, each with one processor core to use."
+    )
+    pod_name: str = Field(
+        "", description="The pod that this worker runs in, set by its manifest: a replay's senders are made like it."
+    )
+    pod_namespace: str = Field("", description="The namespace of that pod, where the senders run too.")
+
     max_body_mb: int = Field(
         16, ge=1, le=1024, description="Largest request body that gateway and model servers take, MiB."
     )

@@ -15,6 +15,7 @@ from services.errors import DecantError, InvalidInput, StartFailed, Unavailable
 
 if TYPE_CHECKING:
     from services.factory import Services
+    from services.jobs.replay_values import Replay
     from services.jobs.states import JobState
 
 POLL_S = 0.3
@@ -129,7 +130,14 @@ def jobs(limit: int, as_json: bool) -> None:
         for t in trainings
     ]
     rows += [
-        ("replay", r.id, r.state.value, f"{r.spec.deployment} {r.done_rows:,}/{r.total:,}", r.who, r.message)
+        (
+            "replay",
+            r.id,
+            r.state.value,
+            f"{r.spec.deployment} {r.done_rows:,}/{r.total:,}{_senders(r)}",
+            r.who,
+            r.message,
+        )
         for r in replays
     ]
     rows += [
@@ -137,6 +145,10 @@ def jobs(limit: int, as_json: bool) -> None:
         for p in publications
     ]
     put_table(("kind", "id", "state", "what", "who", "message"), rows, right=(1,))
+
+
+def _senders(replay: Replay) -> str:
+    return f" by {replay.senders} senders" if replay.senders > 1 else ""
 
 
 @click.command()

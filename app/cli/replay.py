@@ -256,5 +256,7 @@ def put_arms(done: Replay) -> None:
     )
     for error in plain(done.errors):
         say(f"  {error}")
+    if done.sent_by:
+        say(f"Sent by {done.sent_by}")
     if done.bottleneck:
         say(done.bottleneck)

@@ -85,6 +85,8 @@ def _draw_card(replay: Replay, deployment: Deployment) -> None:
         st.progress(min(1.0, replay.progress), text=progress_text(replay))
         if replay.waiting:
             st.warning(escape(replay.waiting), icon=":material/hourglass:")
+        if replay.sent_by:
+            st.caption(f":material/groups: Sent by {escape(replay.sent_by)}")
         if replay.bottleneck:
             st.caption(f":material/speed: {escape(replay.bottleneck)}")
         if replay.message:

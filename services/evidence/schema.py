@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-REVISION = "0005"
+REVISION = "0006"
 """The revision of services/evidence/migrations that makes these tables."""
 
 VERSION_TABLE = "decant_schema"
@@ -271,6 +271,19 @@ leases = sa.Table(
     sa.Column("name", sa.String(255), primary_key=True),
     sa.Column("holder", sa.String(255), nullable=False),
     sa.Column("until", sa.Float, nullable=False, comment="seconds since the epoch, by the database's clock"),
+)
+
+replay_shares = sa.Table(
+    "replay_shares",
+    metadata,
+    sa.Column("replay", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("share", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("shares", sa.Integer, nullable=False),
+    sa.Column("busy", sa.Float, nullable=False, comment="share of a processor core"),
+    sa.Column("errors", sa.JSON, nullable=False, comment="the last few"),
+    sa.Column("waiting", sa.Text, nullable=False, comment="which arm its rows wait for"),
+    sa.Column("failure", sa.Text, nullable=False, comment="why it gave up; empty if it did not"),
+    sa.Column("at", UtcDateTime, nullable=False),
 )
 
 files = sa.Table(

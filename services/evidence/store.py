@@ -24,6 +24,7 @@ from services.evidence.publication_table import PublicationTable
 from services.evidence.replay_table import ReplayTable
 from services.evidence.rows import outcome_of
 from services.evidence.schema import blocks, changes, outcomes
+from services.evidence.share_table import ShareTable
 from services.evidence.tests_table import ABTestTable
 
 _PASS = outcomes.c["pass"]  # a keyword in Python, so never an attribute
@@ -48,6 +49,7 @@ class EvidenceStore:
     def __init__(self, database: sa.Engine) -> None:
         self._database = database
         self.replays = ReplayTable(database)
+        self.shares = ShareTable(database)
         self.ledger = Ledger(database)
         self.tests = ABTestTable(database)
         self.decisions = DecisionTable(database)

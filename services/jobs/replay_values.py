@@ -16,8 +16,9 @@ from services.traffic.rewards import Reward
 @dataclass(frozen=True)
 class Replay:
     """A replay as people see it. `errors` are the last few; `rows_per_s` covers the last seconds while it runs and
-    the whole run once it ended, and so does `busy`, the share of a processor core that the sending took. `waiting` says
-    which arm the rows of a running replay wait for, empty if for none."""
+    the whole run once it ended, and so does `busy`, the share of a processor core that the sending took (of several
+    `senders`: the busiest). `waiting` says which arm the rows of a running replay wait for, empty if for none;
+    `sent_by` who sends them, where that is worth saying."""
 
     id: int
     spec: ReplaySpec
@@ -35,6 +36,8 @@ class Replay:
     finished_at: datetime | None
     busy: float = 0.0
     waiting: str = ""
+    senders: int = 1
+    sent_by: str = ""
 
     @property
     def bottleneck(self) -> str:
@@ -42,6 +45,12 @@ class Replay:
         rate = self.spec.rate
         if self.busy < SENDER_BUSY or (rate is not None and self.rows_per_s > 0.9 * rate):
             return ""
+        if self.senders > 1:
+            return (
+                f"The senders themselves are the bottleneck: the busiest of {self.senders} takes {self.busy:.0%} of a "
+                "processor core, which is all that Python can use. The arms could answer more, and their latencies "
+                "here include the senders' own delay. More senders (DECANT_REPLAY_JOB_WORKERS) send faster."
+            )
         return (
             f"The sender itself is the bottleneck: the worker takes {self.busy:.0%} of a processor core, which is all "
             "that Python can use. The arms could answer more, and their latencies here include the sender's own delay."
@@ -88,6 +97,8 @@ def progress_to_json(progress: Progress) -> dict[str, Any]:
         "errors": list(progress.errors),
         "busy": progress.busy,
         "waiting": progress.waiting,
+        "senders": progress.senders,
+        "sent_by": progress.sent_by,
     }
 
 
@@ -121,4 +132,6 @@ def replay_of(record: ReplayRecord) -> Replay:
         finished_at=record.finished_at,
         busy=float(record.counters.get("busy", 0.0)),
         waiting=str(record.counters.get("waiting", "")) if record.state == JobState.RUNNING.value else "",
+        senders=int(record.counters.get("senders", 1)),
+        sent_by=str(record.counters.get("sent_by", "")),
     )

@@ -6,10 +6,7 @@ was killed leaves nothing half true, and the next one sends exactly the missing 
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,31 +14,27 @@ from typing import Any
 
 from services.datasets import ReplayDatasets
 from services.deployments.engine import Engine
+from services.deployments.senders import Senders
 from services.domain import Deployment
-from services.errors import DecantError, InvalidInput
-from services.evidence.replay_table import ReplayRecord
+from services.errors import InvalidInput
 from services.evidence.store import EvidenceStore
 from services.jobs.previews import preview_replay
 from services.jobs.queue import JobQueue, enqueue_replay
-from services.jobs.replay_run import Hooks, ledger_progress, make_plan
-from services.jobs.replay_values import Replay, progress_to_json, replay_of, spec_to_json
-from services.jobs.states import JobState
+from services.jobs.replay_runner import ReplayRunner
+from services.jobs.replay_values import Replay, replay_of, spec_to_json
+from services.jobs.states import LIVE_STATES, JobState
 from services.settings import Settings
 from services.traffic.order import chosen_rows
 from services.traffic.preview import Preview
-from services.traffic.replay import Progress, ReplayMode, ReplaySpec, StopSignal
-from services.traffic.replayer import run_replay
+from services.traffic.replay import ReplayMode, ReplaySpec, StopSignal
 from services.traffic.reward_check import check_reward
 from services.traffic.sending import OUTAGE_S, PATIENCE_S
 
 __all__ = ["Replay", "ReplayJobs"]
 
-log = logging.getLogger(__name__)
-
 STOP_GRACE_S = 3.0
 """The same when the worker is told to stop: longer, because a row given up here is sent again later."""
 
-_LIVE_STATES = (JobState.QUEUED, JobState.RUNNING)
 _LEASE = "replay:"
 _ENDED_EARLY = (JobState.PAUSED, JobState.CANCELLED, JobState.FAILED)
 
@@ -58,11 +51,12 @@ class ReplayJobs:
         patience_s: float = PATIENCE_S,
         outage_s: float = OUTAGE_S,
         begin_test: Callable[[ReplaySpec, str], object] | None = None,
+        senders: Senders | None = None,
     ) -> None:
         self._store, self._queue, self._engine, self._settings = store, queue, engine, settings
-        self._patience_s, self._outage_s = patience_s, outage_s
         self._begin_test = begin_test
         self._datasets = ReplayDatasets(store.files, settings)
+        self._runner = ReplayRunner(store, engine, settings, self._datasets, senders, patience_s, outage_s)
         self._lock = threading.Lock()
         self._active: dict[int, StopSignal] = {}
         self._halting = False
@@ -110,7 +104,7 @@ class ReplayJobs:
         Nothing happens if it is not under way. NotFound.
         """
         self._store.replays.get(replay_id)
-        self._move(replay_id, _LIVE_STATES, state=JobState.PAUSED.value)
+        self._move(replay_id, LIVE_STATES, state=JobState.PAUSED.value)
 
     def cancel(self, replay_id: int) -> None:
         """Stop it within about a second; what was sent stays recorded. Nothing happens if it has ended. NotFound."""
@@ -132,7 +126,7 @@ class ReplayJobs:
     def recover(self) -> list[int]:
         """The replays that a worker left behind, all of which can go on."""
         taken = self._store.leases.holders(_LEASE)
-        found = self._store.replays.in_state([s.value for s in _LIVE_STATES])
+        found = self._store.replays.in_state([s.value for s in LIVE_STATES])
         return [record.id for record in found if _lease(record.id) not in taken]
 
     def waiting(self) -> list[int]:
@@ -157,62 +151,11 @@ class ReplayJobs:
             self._active[replay_id] = signal
         try:
             if self._store.leases.take(_lease(replay_id)):  # else another worker is at it
-                self._run(self._store.replays.get(replay_id), signal)
+                self._runner.run(self._store.replays.get(replay_id), signal, _lease(replay_id))
         finally:
             self._store.leases.release(_lease(replay_id))
             with self._lock:
                 del self._active[replay_id]
-
-    def _run(self, record: ReplayRecord, signal: StopSignal) -> None:
-        started = {"state": JobState.RUNNING.value, "started_at": record.started_at or datetime.now(UTC)}
-        if not self._move(record.id, _LIVE_STATES, **started):
-            return
-        before = ledger_progress(self._store, record)
-        if record.cancel_requested:  # of a worker that died before it noticed
-            self._finish(record.id, JobState.CANCELLED, "", before)
-            return
-        log.info("replay %d of %s/%s: %d rows", record.id, record.namespace, record.deployment, record.total)
-        hooks = Hooks(self._store, self._engine, record, signal, before, _lease(record.id))
-        state, message = JobState.FAILED, "It ended by an unexpected error; see the worker's log."
-        try:
-            dataset = self._datasets.load(str(record.spec["dataset"]), str(record.spec["digest"]))
-            plan = make_plan(self._store, self._settings, record, dataset, self._patience_s, self._outage_s)
-            began, cpu = time.monotonic(), time.process_time()
-            latest = asyncio.run(run_replay(plan, hooks, signal, before.arms, self._engine.relay))
-            took = max(time.monotonic() - began, 1e-9)
-            pace, busy = (latest.done - before.done) / took, (time.process_time() - cpu) / took
-            hooks.latest = replace(latest, rows_per_s=pace, busy=busy)
-            complete = latest.done >= record.total
-            state, message = (JobState.DONE if complete else JobState.CANCELLED), ""
-        except DecantError as error:
-            message = str(error)
-        finally:
-            if hooks.lost:
-                log.warning("replay %d: another worker goes on with it", record.id)
-            elif hooks.paused and state is not JobState.DONE:
-                self._note(record.id, hooks.latest)
-            elif state is JobState.CANCELLED and not hooks.cancelled:
-                log.info("replay %d waits for the next worker", record.id)
-            else:
-                self._finish(record.id, state, message, hooks.latest)
-
-    def _note(self, replay_id: int, latest: Progress) -> None:
-        """How far a replay is that was paused and maybe cancelled since: its state is somebody else's to say."""
-        values = {"cursor": latest.done, "counters": progress_to_json(latest)}
-        self._move(replay_id, [JobState.PAUSED, JobState.CANCELLED, JobState.QUEUED], **values)
-        log.info("replay %d: paused after %d rows", replay_id, latest.done)
-
-    def _finish(self, replay_id: int, state: JobState, message: str, latest: Progress) -> None:
-        self._move(
-            replay_id,
-            (*_LIVE_STATES, JobState.PAUSED) if state is JobState.DONE else _LIVE_STATES,  # paused after its last row
-            state=state.value,
-            message=message,
-            finished_at=datetime.now(UTC),
-            cursor=latest.done,
-            counters=progress_to_json(latest),
-        )
-        log.info("replay %d: %s after %d rows %s", replay_id, state, latest.done, message)
 
     def _move(self, replay_id: int, origins: Sequence[JobState], **values: Any) -> bool:
         return self._store.replays.move(replay_id, [state.value for state in origins], **values)

@@ -18,3 +18,7 @@ class JobState(StrEnum):
     @property
     def final(self) -> bool:
         return self in (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
+
+
+LIVE_STATES = (JobState.QUEUED, JobState.RUNNING)
+"""Those in which a worker goes on with it."""

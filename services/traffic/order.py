@@ -3,10 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from services.traffic.replay import ReplaySpec
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One of `count` equal parts of a replay: every row whose place in the sending order leaves the rest `index`."""
+
+    index: int = 0
+    count: int = 1
+
+    def takes(self, place: int) -> bool:
+        """Whether the row at this place, from 0, belongs to it."""
+        return place % self.count == self.index
+
+    def of(self, spec: ReplaySpec) -> ReplaySpec:
+        """The spec with this share's part of its pace; all parts together are the whole, or one request each."""
+        whole, more = divmod(spec.concurrency, self.count)
+        rate = None if spec.rate is None else spec.rate / self.count
+        return replace(spec, rate=rate, concurrency=max(1, whole + (self.index < more)))
+
+
+WHOLE = Share()
+
+
+def most_shares(spec: ReplaySpec, wanted: int) -> int:
+    """How many shares a replay can have: no more than rows that it may have under way (a row of a pair is two)."""
+    return max(1, min(wanted, spec.concurrency // max(1, len(spec.arms))))
 
 
 def chosen_rows(spec: ReplaySpec, size: int) -> list[int]:

@@ -189,6 +189,7 @@ class Progress:
 
     `done` counts rows (a pair is one), `rows_per_s` those of the last few seconds, and `busy` is the share of one
     processor core that the sending process used in them. `waiting` says which arm the rows wait for; empty if for none.
+    Of several `senders`, `busy` is that of the busiest; `sent_by` says who they are where it is worth saying.
     """
 
     done: int
@@ -197,6 +198,8 @@ class Progress:
     errors: tuple[str, ...]
     busy: float = 0.0
     waiting: str = ""
+    senders: int = 1
+    sent_by: str = ""
 
 
 class ReplayHooks(Protocol):
@@ -233,3 +236,7 @@ class StopSignal:
     @property
     def requested(self) -> bool:
         return self._event.is_set()
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when it is requested, or after `timeout_s`."""
+        self._event.wait(timeout_s)

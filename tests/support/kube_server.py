@@ -5,7 +5,9 @@ What it cannot show is in tests/support/kube_store.py; tests/contract/test_api_s
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +28,9 @@ from tests.support.kube_store import KINDS, Object, Place, Refusal, Store
 from tests.support.kube_stub import write_kubeconfig
 
 LOOK_EVERY_S = 1.0
+LEADS_TO = "decant.test/leads-to"
+"""Annotation of a Service with the host and port that the proxy passes requests to it on to: there are no pods here."""
+_PROXIED = re.compile(r"^/api/v1/namespaces/(?P<namespace>[^/]+)/services/(?P<name>[^/:]+):\d+/proxy(?P<rest>/.*)$")
 
 
 def place_of(path: str) -> tuple[Place, str]:
@@ -74,12 +79,32 @@ class _Handler(BaseHTTPRequestHandler):
             if (url.path, self.command) == (REVIEWS, "POST"):
                 self._json(201, {**self._sent(), "status": {"allowed": True}})
                 return
+            if found := _PROXIED.match(url.path):
+                self._pass_on(found)
+                return
             self.at, self.subresource = place_of(url.path)
             work()
         except Refusal as refused:
             status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": refused.code}
             told = {**status, "reason": refused.reason, "message": refused.message}
             self._json(refused.code, told) if refused.reason else self._write(refused.code, refused.message.encode())
+
+    def _pass_on(self, found: re.Match[str]) -> None:
+        service = self.store.get(Place("v1", "services", found["namespace"], found["name"]))
+        host, port = service["metadata"]["annotations"][LEADS_TO].split(":")
+        onward = http.client.HTTPConnection(host, int(port), timeout=10)
+        kept = {key: value for key, value in self.headers.items() if key.lower() not in ("host", "authorization")}
+        onward.request(self.command, found["rest"], self.body or None, kept)
+        answer = onward.getresponse()
+        content = answer.read()
+        self.send_response(answer.status)
+        for key, value in answer.getheaders():
+            if key.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                self.send_header(key, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        onward.close()
 
     def _read(self) -> None:
         if self.at.name:

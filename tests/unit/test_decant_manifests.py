@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from scripts.rendered_manifests import DECANT, OVERLAYS, golden, render
+from services.deployments.kubernetes.sender_template import LABELS, WORKER
 
 Object = dict[str, Any]
 
@@ -73,3 +74,15 @@ def test_two_dashboards_keep_each_client() -> None:
 def test_nobody_reaches_the_pods_but_through_what_is_said(overlay: str) -> None:
     closed = named(overlay, "NetworkPolicy", "nobody-to-decant")["spec"]
     assert closed == {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "decant"}}, "policyTypes": ["Ingress"]}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_worker_knows_its_pod_and_may_have_others_made_like_it(overlay: str) -> None:
+    (worker,) = named(overlay, "Deployment", "worker")["spec"]["template"]["spec"]["containers"]
+    assert worker["name"] == WORKER
+    told = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in worker["env"]}
+    assert told == {"DECANT_POD_NAME": "metadata.name", "DECANT_POD_NAMESPACE": "metadata.namespace"}
+    role = named(overlay, "Role", "decant-replays")
+    assert role["metadata"]["namespace"] == "decant", "its own namespace, not that of deployments"
+    closed = named(overlay, "NetworkPolicy", "nobody-to-decant")["spec"]["podSelector"]["matchLabels"]
+    assert closed.items() <= LABELS.items(), "senders are closed as the worker is"

@@ -40,13 +40,15 @@ def view(pod: Mapping[str, Any]) -> PodView:
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False":
         return PodView(name, Phase.PENDING, f"cannot be scheduled: {scheduled.get('message', '')}".rstrip(": "))
-    if status.get("phase") == "Failed":
-        said = status.get("message") or status.get("reason") or "it ended"
+    failed = status.get("phase") == "Failed"
+    if failed and (said := status.get("message") or status.get("reason")):
         return PodView(name, Phase.FAILED, str(said))
     for kind, states in (("init container", "initContainerStatuses"), ("container", "containerStatuses")):
         for container in status.get(states) or []:
             if found := _trouble(kind, container):
                 return PodView(name, *found)
+    if failed:
+        return PodView(name, Phase.FAILED, "it ended")
     if conditions.get("Ready", {}).get("status") == "True":
         return PodView(name, Phase.READY)
     return PodView(name, *_progress(status))
