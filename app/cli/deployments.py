@@ -26,7 +26,7 @@ from app.cli.starts import failure_of
 from services.errors import NotFound, StartFailed
 
 if TYPE_CHECKING:
-    from services.domain import Deployment, DeploymentStatus
+    from services.domain import ChangeNote, Deployment, DeploymentStatus
     from services.factory import Services
 
 POLL_S = 0.25
@@ -67,7 +67,8 @@ def deploy(
     take_over: bool,
     as_json: bool,
 ) -> None:
-    """Create or change a deployment. What would certainly fail is refused before that (exit code 2).
+    """Create or change a deployment. What would certainly fail is refused before that (exit code 2), and so is a file
+    of which Decant would leave something out.
 
     REF is a run id, runs:/<run>/<path>, models:/m-<id>, models:/<name>/<version>, models:/<name>@<alias> or a folder.
 
@@ -81,10 +82,12 @@ def deploy(
         raise click.UsageError("A manifest says it all: give either -f or NAME with --a and --b.")
     if file is None and not (name and ref_a):
         raise click.UsageError("Give NAME and --a (and --b for a test), or -f with a manifest.")
+    manifest = ""
     if file is not None:
         from services.deployments.manifest import from_yaml
 
-        deployment = from_yaml(read_text(file)).validated()
+        manifest = read_text(file)
+        deployment = from_yaml(manifest).validated()
         built = services()
     else:
         key = deployment_key(str(name), namespace)
@@ -93,17 +96,20 @@ def deploy(
     because = note(built, why, take_over=take_over)
     if dry_run:
         prepared = built.publications.prepare(deployment)
+        _say_left_out(built, manifest, prepared.deployment, because)
         if prepared.waiting:
             say(f"The models of {', '.join(prepared.waiting)} would be published first.")
         click.echo(built.engine.preview(prepared.deployment, note=because), nl=False)
         return
     if check or not skip_check:
-        report = preflight.run(built, deployment, because, fine_too=check and not as_json)
+        report = preflight.run(built, deployment, because, manifest, fine_too=check and not as_json)
         if check and as_json:
             put_json(preflight.rows(report))
         preflight.refuse_if_blocked(report, deployment.key)
         if check:
             return
+    else:
+        _say_left_out(built, manifest, deployment, because)
     status = apply(built, deployment, because)
     say(f"Deployment {deployment.key} is accepted.")
     if wait:
@@ -115,6 +121,12 @@ def deploy(
     if as_json:
         url = built.engine.endpoint(deployment.namespace, deployment.name).address
         put_json({**status_rows(status), "url": url})
+
+
+def _say_left_out(built: Services, manifest: str, deployment: Deployment, because: ChangeNote) -> None:
+    """What the file says and Decant leaves out is told also where nothing is checked."""
+    for finding in built.preflight.left_out(manifest, deployment, note=because) if manifest else ():
+        say(preflight.line(finding))
 
 
 def compose(

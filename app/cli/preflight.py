@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 MARKS = {"blocks": "BLOCKS", "warns": "careful", "fine": "fine"}
 
 
-def run(built: Services, deployment: Deployment, note: ChangeNote, *, fine_too: bool) -> Report:
-    """Check and say what was found; `fine_too`: also what is well."""
-    report = built.preflight.check(deployment, note=note)
+def run(built: Services, deployment: Deployment, note: ChangeNote, manifest: str, *, fine_too: bool) -> Report:
+    """Check and say what was found; `fine_too`: also what is well. `manifest`: what the file says, if there is one."""
+    report = built.preflight.check(deployment, note=note, manifest=manifest)
     for finding in report.findings:
         if fine_too or finding.severity.value != "fine":
             say(line(finding))

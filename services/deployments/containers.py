@@ -28,7 +28,8 @@ _PATHS: dict[str, tuple[str, str]] = {
     "v2": ("/v2/health/live", "/v2/health/ready"),
 }
 """Liveness and readiness, on the port that Seldon names `http`."""
-_DEFAULTS = (("timeoutSeconds", 1), ("successThreshold", 1))
+DEFAULTS = (("timeoutSeconds", 1), ("successThreshold", 1))
+"""What Kubernetes adds to a probe that does not say it."""
 _PROBES = ("livenessProbe", "readinessProbe")
 _KINDS = {"request": "requests", "limit": "limits"}
 _QUANTITIES = tuple((f"{what}_{kind}", plural, what) for what in ("cpu", "memory") for kind, plural in _KINDS.items())
@@ -121,7 +122,7 @@ def _plain(probe: object) -> object:
     """The probe without what Kubernetes adds to one that does not say it."""
     if not isinstance(probe, Mapping):
         return None
-    return {key: value for key, value in probe.items() if (key, value) not in _DEFAULTS}
+    return {key: value for key, value in probe.items() if (key, value) not in DEFAULTS}
 
 
 def _resources(container: Mapping[str, Any]) -> Resources:

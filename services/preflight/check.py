@@ -13,7 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, TypeVar
 
+import yaml
+
 from services.deployments.engine import Engine
+from services.deployments.unsent import unsent
 from services.domain import ChangeNote, Deployment, Finding, Phase, Predictor, Severity
 from services.errors import Conflict, DecantError, InvalidDeployment, Unavailable
 from services.jobs.publications import Prepared
@@ -68,8 +71,11 @@ class Preflight:
         self._engine, self._resolve, self._prepare = engine, resolve, prepare
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="preflight")
 
-    def check(self, deployment: Deployment, *, note: ChangeNote) -> Report:
-        """Look at everything. Raises nothing: what goes wrong is a finding."""
+    def check(self, deployment: Deployment, *, note: ChangeNote, manifest: str = "") -> Report:
+        """Look at everything. Raises nothing: what goes wrong is a finding.
+
+        `manifest` is the text that the deployment was read from, where somebody wrote one.
+        """
         try:
             deployment.validated()
         except InvalidDeployment as error:
@@ -82,10 +88,29 @@ class Preflight:
         found += told
         found += _pairs(deployment, models)
         found += self._engine_says(prepared, models, note)
+        if manifest:
+            found += self._left_out(manifest, prepared, note)
         wait([running], timeout=DEADLINE_S)
         kept = running.result() if running.done() and running.exception() is None else frozenset()
         judged = (_mild(f) if f.predictor in kept else f for f in found if f.predictor not in kept or f.topic != "time")
         return Report(tuple(sorted(dict.fromkeys(judged), key=lambda f: ORDER.index(f.severity))))
+
+    def left_out(self, manifest: str, deployment: Deployment, *, note: ChangeNote) -> list[Finding]:
+        """What the manifest says that a deployment was read from, and what would not be there afterwards.
+
+        Raises what the engine raises when it is asked what would be there.
+        """
+        fields = unsent(yaml.safe_load(manifest), yaml.safe_load(self._engine.preview(deployment, note=note)))
+        if not fields:
+            return []
+        mend = "Take it out of the file, or apply the file with kubectl: what is there by then, Decant keeps."
+        return [_block("manifest", f"The manifest says what Decant would leave out: {', '.join(fields)}.", mend)]
+
+    def _left_out(self, manifest: str, prepared: Deployment, note: ChangeNote) -> list[Finding]:
+        asked = self._pool.submit(lambda: self.left_out(manifest, prepared, note=note))
+        wait([asked], timeout=DEADLINE_S)
+        found = _answer(asked, "The engine")
+        return [_told(found, "engine")] if isinstance(found, Finding) else found
 
     def _running(self, deployment: Deployment) -> frozenset[str]:
         """Predictors that are ready already and stay as they are: nothing that is said of them can be sure to fail."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from services.deployments.manifest import to_manifest, to_yaml
 from services.domain import Deployment, Predictor
@@ -55,4 +56,27 @@ def test_what_would_certainly_fail_is_refused_with_its_mend_unless_somebody_insi
     assert not list((state / "desired").glob("*/*.yaml"))
 
     assert run("deploy", "-f", bad, "--no-wait", "--skip-check", state_dir=state).returncode == 0
+    assert list((state / "desired").glob("*/*.yaml"))
+
+
+def test_what_the_file_says_and_decant_does_not_write_is_never_dropped_without_a_word(
+    good: str, tmp_path: Path
+) -> None:
+    state, file = tmp_path / "state", Path(good)
+    data = yaml.safe_load(file.read_text())
+    mounted = {"name": "a-model", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    data["spec"]["predictors"][0]["componentSpecs"] = [{"spec": {"containers": [mounted]}}]
+    file.write_text(yaml.safe_dump(data))
+    said = "would leave out: spec.predictors[a].componentSpecs[0].spec.containers[a-model].volumeMounts."
+
+    refused = run("deploy", "-f", good, "--no-wait", state_dir=state)
+    assert refused.returncode == 2
+    assert "BLOCKS" in refused.stderr and said in refused.stderr
+    assert not list((state / "desired").glob("*/*.yaml"))
+
+    shown = run("deploy", "-f", good, "--dry-run", state_dir=state)
+    assert (shown.returncode, said in shown.stderr, "volumeMounts" in shown.stdout) == (0, True, False)
+
+    insisted = run("deploy", "-f", good, "--no-wait", "--skip-check", state_dir=state)
+    assert (insisted.returncode, said in insisted.stderr) == (0, True)
     assert list((state / "desired").glob("*/*.yaml"))
