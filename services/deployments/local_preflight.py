@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from services.deployments.pins import pinned, requirements, version
 from services.domain import Deployment, Finding, ModelFacts, Severity
+from services.runtime.client_packages import BUCKET_PACKAGES
 
 FLAVOUR_PACKAGES = {
     "sklearn": "scikit-learn",
@@ -33,8 +34,6 @@ FLAVOUR_PACKAGES = {
 PICKY = {"scikit-learn", "numpy", "pandas", "xgboost", "lightgbm", "torch", "tensorflow", "cloudpickle"}
 """Packages whose pickles depend on the minor or major version."""
 _BY_MAJOR = {"numpy", "pandas", "torch", "cloudpickle"}
-CLIENTS = {"s3": "boto3", "gs": "google-cloud-storage", "wasbs": "azure-storage-blob"}
-"""The package with which MLflow reads a bucket, by scheme."""
 
 Installed = Callable[[str], str | None]
 """The version of a distribution that is installed, or None."""
@@ -66,12 +65,12 @@ def _place(name: str, uri: str, installed: Installed) -> Iterator[Finding]:
             "Choose the model by its run or its registered version instead.",
             name,
         )
-    elif (client := CLIENTS.get(scheme)) and installed(client) is None:
+    elif (needed := BUCKET_PACKAGES.get(scheme)) and installed(client := needed[0]) is None:
         yield Finding(
             Severity.BLOCKS,
             "place",
             f"Fetching from {scheme}:// needs the Python package {client}, which is not installed where Decant runs.",
-            f"pip install {client}, or choose the model by its run or its registered version.",
+            f"pip install {' '.join(needed)}, or choose the model by its run or its registered version.",
             name,
         )
 

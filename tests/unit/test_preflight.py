@@ -127,9 +127,18 @@ def test_versions_matter_where_pickles_depend_on_them(pin: str, here: str, warne
     assert any(f.severity is WARNS and pin.split("==")[1] in f.what for f in found) == warned
 
 
-@pytest.mark.parametrize(("uri", "words"), [("s3://b/m", "boto3"), ("pvc://claim/m", "volume of a cluster")])
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("s3://b/m", "boto3"),
+        ("gs://b/m", "pip install google-cloud-storage,"),
+        ("wasbs://b/m", "pip install azure-storage-blob azure-identity,"),
+        ("pvc://claim/m", "volume of a cluster"),
+    ],
+)
 def test_a_place_that_this_machine_cannot_read_blocks(uri: str, words: str) -> None:
-    assert words in only(on_this_machine(ModelFacts("m"), uri), BLOCKS).what
+    found = only(on_this_machine(ModelFacts("m"), uri), BLOCKS)
+    assert words in f"{found.what} {found.mend}"
 
 
 # -- the pair ----------------------------------------------------------------------------------------------------------
