@@ -26,7 +26,7 @@ from services.trials import Trial, try_row
 from tests.support.api_server import TestCluster
 from tests.support.network_host import NEEDS, network_host
 from tests.support.operator import StatusOperator
-from tests.support.replay_hooks import EngineHooks
+from tests.support.replay_ledger import EngineLedger
 from tests.support.seldon_arms import SeldonArms
 from tests.support.waiting import wait_until
 
@@ -117,12 +117,12 @@ def test_a_replay_through_the_proxy_attributes_every_row(
     cluster: TestCluster, outside: KubernetesEngine, namespace: str, arms: SeldonArms, protocol: str
 ) -> None:
     serve(cluster, outside, namespace, arms, protocol)
-    hooks = EngineHooks(outside, namespace, "wine")
+    hooks = EngineLedger(outside, namespace, "wine")
     rows = [ReplayRow(i, (float(i), "red"), float(i)) for i in range(ROWS)]
     plan = ReplayPlan(7, namespace, "wine", ("x", "colour"), rows, BOUNDED, patience_s=10.0)
     end = asyncio.run(run_replay(plan, hooks, StopSignal(), relay=outside.relay))
     assert (end.done, end.errors) == (ROWS, ())
-    assert {o.status for o in hooks.outcomes} == {OutcomeStatus.OK}
+    assert {o.status for o in hooks.outcomes.values()} == {OutcomeStatus.OK}
     by_arm = hooks.by_arm()
     assert by_arm == {name: len(arm.predicted) for name, arm in arms.arms.items()}
     assert abs(by_arm["b"] - 0.2 * ROWS) < 5 * (0.16 * ROWS) ** 0.5

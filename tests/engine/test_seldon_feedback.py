@@ -22,7 +22,7 @@ from services.traffic.replayer import run_replay
 from services.traffic.rewards import Reward, RewardKind
 from services.trials import Trial, send_rows, try_row
 from services.truths.attaching import attach_truths
-from tests.support.replay_hooks import EngineHooks
+from tests.support.replay_ledger import EngineLedger
 from tests.support.seldon_arms import SeldonArms, SeldonEngine
 
 NOTE = ChangeNote("ada", "a test")
@@ -40,11 +40,11 @@ def deployed(engine: SeldonEngine, protocol: str = "seldon") -> SeldonEngine:
     return engine
 
 
-def ledger_of(engine: SeldonEngine, on_save: Callable[[Progress], None] = lambda _: None) -> EngineHooks:
-    return EngineHooks(engine, "seldon", "wine", on_save)
+def ledger_of(engine: SeldonEngine, on_save: Callable[[Progress], None] = lambda _: None) -> EngineLedger:
+    return EngineLedger(engine, "seldon", "wine", on_save)
 
 
-def replayed(ledger: EngineHooks, rows: int = ROWS, **values: Any) -> Progress:
+def replayed(ledger: EngineLedger, rows: int = ROWS, **values: Any) -> Progress:
     made = [ReplayRow(i, (float(i), "red"), float(i)) for i in range(rows)]
     plan = ReplayPlan(7, "seldon", "wine", ("x", "colour"), made, BOUNDED, **({"patience_s": 10.0} | values))
     return asyncio.run(run_replay(plan, ledger, StopSignal()))
@@ -66,12 +66,12 @@ def test_feedback_of_live_rows_goes_to_the_arm_that_answered_where_an_ingress_wo
     with SeldonArms() as arms:
         ledger = ledger_of(deployed(SeldonEngine(arms)))
         end = replayed(ledger)
-        assert {o.status for o in ledger.outcomes} == {OutcomeStatus.OK} and end.done == ROWS
-        assert all(o.routed and o.segment == "a=80,b=20" for o in ledger.outcomes)
+        assert {o.status for o in ledger.outcomes.values()} == {OutcomeStatus.OK} and end.done == ROWS
+        assert all(o.routed and o.segment == "a=80,b=20" for o in ledger.outcomes.values())
         assert arms.fed() == ledger.by_arm() == {name: len(arm.predicted) for name, arm in arms.arms.items()}
         assert arms.strayed() == 0 and likely(arms.fed()["b"])
-        assert {o.reward for o in ledger.outcomes if o.predictor == "a"} == {1.0}
-        assert {o.reward for o in ledger.outcomes if o.predictor == "b"} == {0.5}
+        assert {o.reward for o in ledger.outcomes.values() if o.predictor == "a"} == {1.0}
+        assert {o.reward for o in ledger.outcomes.values() if o.predictor == "b"} == {0.5}
 
     with SeldonArms() as arms:  # the tutorial's way: feedback through the ingress, like the prediction
         naive, client = Endpoint(f"{arms.ingress}/seldon/seldon/wine"), PredictionClient()
@@ -90,7 +90,7 @@ def test_where_answers_do_not_tell_decant_draws_the_arm_by_the_split(
     with SeldonArms(nodes) as arms:
         ledger = ledger_of(deployed(SeldonEngine(arms, ingress=ingress)))
         replayed(ledger)
-        assert all(o.routed and o.segment == "a=80,b=20" for o in ledger.outcomes)
+        assert all(o.routed and o.segment == "a=80,b=20" for o in ledger.outcomes.values())
         assert arms.fed() == ledger.by_arm() and arms.strayed() == 0
         assert likely(ledger.by_arm()["b"])
 
@@ -106,7 +106,7 @@ def test_a_row_that_decant_draws_is_of_the_split_that_its_arm_was_drawn_by() -> 
 
         ledger = ledger_of(engine, move)
         replayed(ledger, rate=400)
-        found = Counter((o.segment, o.predictor) for o in ledger.outcomes)
+        found = Counter((o.segment, o.predictor) for o in ledger.outcomes.values())
         assert set(found) == {("a=100,b=0", "a"), ("a=0,b=100", "b")}
         assert arms.fed() == ledger.by_arm()
 
@@ -124,7 +124,9 @@ def test_an_answer_whose_arm_cannot_be_told_gets_no_reward_and_says_why(store: E
         ledger = ledger_of(engine)
         end = replayed(ledger, 20)
         assert arms.fed() == {"a": 0, "b": 0}
-        assert {(o.predictor, o.status, o.error) for o in ledger.outcomes} == {("", OutcomeStatus.OK, UNKNOWN_ARM)}
+        assert {(o.predictor, o.status, o.error) for o in ledger.outcomes.values()} == {
+            ("", OutcomeStatus.OK, UNKNOWN_ARM)
+        }
         assert any(UNKNOWN_ARM in error for error in end.errors)
 
         trial = Trial("seldon", "wine", (5.0,), ("x",), truth=5.0, reward=BOUNDED)
@@ -164,9 +166,9 @@ def test_rewards_of_v2_deployments_live_in_the_ledger(nodes: dict[str, str] | No
         engine, client = deployed(SeldonEngine(arms), V2), PredictionClient()
         ledger = ledger_of(engine)
         end = replayed(ledger, 300)
-        assert {o.status for o in ledger.outcomes} == {OutcomeStatus.OK} and not end.errors
+        assert {o.status for o in ledger.outcomes.values()} == {OutcomeStatus.OK} and not end.errors
         assert ledger.by_arm() == {name: len(arm.predicted) for name, arm in arms.arms.items()}
-        assert {(o.predictor, o.reward) for o in ledger.outcomes} == {("a", 1.0), ("b", 0.5)}
+        assert {(o.predictor, o.reward) for o in ledger.outcomes.values()} == {("a", 1.0), ("b", 0.5)}
 
         trial = Trial("seldon", "wine", (5.0, "red"), ("x", "colour"), truth=5.0, reward=BOUNDED)
         (answer,) = try_row(engine, client, store, trial)

@@ -18,7 +18,7 @@ from services.traffic.replayer import run_replay
 from services.traffic.rewards import Reward, RewardKind
 from services.trials import Trial, try_row
 from tests.support.ab_test import NAMESPACE, deploy
-from tests.support.replay_hooks import EngineHooks
+from tests.support.replay_ledger import EngineLedger
 from tests.support.system import System
 
 NAME = "open"
@@ -58,13 +58,13 @@ def test_a_live_replay_and_a_single_request_feed_nobody(system: System, models: 
     data, built = load_dataset("wine-quality"), system.services
     values, truths = data.feature_rows("quality"), data.truths("quality")
     rows = [ReplayRow(i, values[i], truths[i]) for i in range(ROWS)]
-    hooks = EngineHooks(built.engine, NAMESPACE, NAME)
+    hooks = EngineLedger(built.engine, NAMESPACE, NAME)
     names = tuple(data.features("quality"))
     end = asyncio.run(run_replay(ReplayPlan(9, NAMESPACE, NAME, names, rows, BOUNDED), hooks, StopSignal()))
     assert (end.done, end.errors) == (ROWS, ())
     assert set(hooks.by_arm()) == {"a", "b"}
     expected = {arm: offline(model) for arm, model in models.items()}
-    for outcome in hooks.outcomes:
+    for outcome in hooks.outcomes.values():
         assert outcome.row is not None and outcome.routed and outcome.segment == "a=80,b=20"
         assert outcome.prediction == pytest.approx(expected[outcome.predictor][outcome.row])
         assert outcome.reward is not None

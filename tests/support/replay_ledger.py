@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from services.deployments.engine import Engine
 from services.domain import Endpoint, Outcome, OutcomeStatus
 from services.errors import Unavailable
 from services.traffic.replay import Progress, ReplayPlan, ReplayRow, StopSignal
@@ -55,6 +57,26 @@ class MemoryLedger:
                 n, total = found.get(outcome.predictor, (0, 0.0))
                 found[outcome.predictor] = (n + 1, total + outcome.reward)
         return found
+
+    def by_arm(self) -> dict[str, int]:
+        """Rows by the arm that answered."""
+        return dict(Counter(outcome.predictor for outcome in self.outcomes.values()))
+
+
+class EngineLedger(MemoryLedger):
+    """The same over a real engine, which says where to send and which split is in force."""
+
+    def __init__(
+        self, engine: Engine, namespace: str, name: str, on_save: Callable[[Progress], None] = lambda _: None
+    ) -> None:
+        super().__init__("", on_save)
+        self._engine, self._where = engine, (namespace, name)
+
+    def endpoint(self, predictor: str | None) -> Endpoint:
+        return self._engine.endpoint(*self._where, predictor)
+
+    def segment(self) -> str:
+        return self._engine.get(*self._where).requested.text
 
 
 def plan(rows: int = 200, **values: Any) -> ReplayPlan:
