@@ -8,9 +8,7 @@ machines share the store, the worker holds a lease on what it trains, and keeps 
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -24,15 +22,16 @@ from services.errors import DecantError, Unavailable
 from services.evidence.files import FileTable
 from services.evidence.leases import Leases
 from services.files import read_text, tail_lines
+from services.jobs.kept_logs import KeptLogs
 from services.jobs.process_tree import ProcessTree
-from services.jobs.projects import ENTRY_POINT, ProjectParameter, check_parameters, locate, read_parameters
+from services.jobs.projects import ProjectParameter, check_parameters, locate, read_parameters
 from services.jobs.queue import JobQueue, enqueue_training
 from services.jobs.states import JobState
-from services.jobs.training_log import lines_of, reason
-from services.jobs.training_process import FAILED, NOT_RUN, TRAINED, Specification
+from services.jobs.training_log import failure
+from services.jobs.training_process import TRAINED
+from services.jobs.training_start import start
 from services.jobs.training_table import Training, TrainingTable
 from services.settings import ROOT, Settings
-from services.tracking.door import patient
 from services.tracking.runs import RunCatalogue
 
 __all__ = ["ProjectParameter", "Training", "TrainingJobs"]
@@ -43,7 +42,6 @@ WINE_PROJECT = ROOT / "data" / "wine-quality"
 POLL_S = 0.2
 TERM_GRACE_S = 3.0
 REASON_LINES = 200
-KEPT_LOG_BYTES = 256 * 1024
 KEEP_LOG_S = 2.0
 _LEASE = "training:"
 INTERRUPTED = "The worker was stopped while this training ran. Train again."
@@ -60,7 +58,7 @@ class TrainingJobs:
         self._table = TrainingTable(database)
         self._queue, self._settings = queue, settings
         self._runs = RunCatalogue(settings.tracking_uri)
-        self._files, self._leases = FileTable(database), Leases(database)
+        self._logs, self._leases = KeptLogs(FileTable(database)), Leases(database)
         self._stopping = threading.Event()
 
     def parameters(self, project: str | Path = WINE_PROJECT) -> list[ProjectParameter]:
@@ -101,11 +99,7 @@ class TrainingJobs:
 
     def log(self, training_id: int, tail: int = 200) -> list[str]:
         """The last lines of its output, newest last; empty before it starts. Raises NotFound."""
-        path = Path(self.get(training_id).log_path)
-        if path.exists() or not self._files.shared:
-            return lines_of(tail_lines(path, tail))
-        kept = self._files.get(_log_name(training_id)) or b""
-        return lines_of(kept.decode("utf-8", errors="replace").splitlines()[-tail:])
+        return self._logs.read(self.get(training_id), tail)
 
     def cancel(self, training_id: int) -> None:
         """Stop it within about half a second. Nothing happens if it has ended. Raises NotFound."""
@@ -163,7 +157,8 @@ class TrainingJobs:
             return
         training = self._table.get(training_id)
         try:
-            process, tree = self._start(training)
+            process, tree = start(training, self._settings.tracking_uri, self._run_file(training_id))
+            tree.save(self._tree_file(training_id))
         except DecantError as error:
             self._finish(training_id, JobState.FAILED, str(error))
             return
@@ -171,39 +166,6 @@ class TrainingJobs:
             self._finish(training_id, JobState.FAILED, f"The training could not be started: {error}.")
             return
         self._watch(training, process, tree)
-
-    def _start(self, training: Training) -> tuple[subprocess.Popen[bytes], ProcessTree]:
-        folder = Path(training.project)
-        defaults = {p.name: p.default for p in read_parameters(folder) if p.default is not None}
-        specification = Specification(
-            training=training.id,
-            project=training.project,
-            location=locate(folder, training.env_manager),
-            entry_point=ENTRY_POINT,
-            parameters=training.parameters,
-            defaults=defaults,
-            experiment=training.experiment,
-            env_manager=training.env_manager,
-            who=training.who,
-            run_file=str(self._run_file(training.id)),
-        )
-        log_path = Path(training.log_path)
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        self._run_file(training.id).parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "services.jobs.training_process", specification.to_json()]
-        with log_path.open("ab") as output:
-            process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=_environment(self._settings.tracking_uri),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        tree = ProcessTree.of(process.pid)
-        tree.save(self._tree_file(training.id))
-        return process, tree
 
     def _watch(self, training: Training, process: subprocess.Popen[bytes], tree: ProcessTree) -> None:
         """Wait for the process, telling the table what becomes known; end it when somebody wants that."""
@@ -215,13 +177,13 @@ class TrainingJobs:
             run_id = self._note_run(training.id, run_id)
             wanted = self._wanted_end(training.id)
             if time.monotonic() - kept_at > KEEP_LOG_S:
-                self._keep_log(training)
+                self._logs.keep(training)
                 kept_at = time.monotonic()
         run_id = self._note_run(training.id, run_id)
         code = process.poll()
         tree.end(TERM_GRACE_S)  # also what a finished project left running
         code = process.wait() if code is None else code
-        self._keep_log(training)
+        self._logs.keep(training)
         if wanted:
             self._end_run(run_id, "KILLED")
             self._finish(training.id, wanted, "" if wanted is JobState.CANCELLED else INTERRUPTED, run_id=run_id)
@@ -229,7 +191,8 @@ class TrainingJobs:
             self._finish(training.id, JobState.DONE, "", run_id=run_id)
         else:
             self._end_run(run_id, "FAILED")
-            self._finish(training.id, JobState.FAILED, _failure(Path(training.log_path), code), run_id=run_id)
+            said = failure(tail_lines(Path(training.log_path), REASON_LINES), code)
+            self._finish(training.id, JobState.FAILED, said, run_id=run_id)
 
     def _wanted_end(self, training_id: int) -> JobState | None:
         try:
@@ -239,17 +202,6 @@ class TrainingJobs:
             log.warning("training %d: %s", training_id, error)
         lost = not self._leases.holds(_lease(training_id))
         return JobState.FAILED if lost or self._stopping.is_set() else None
-
-    def _keep_log(self, training: Training) -> None:
-        """Let other machines read the end of the log, where there may be some."""
-        if not self._files.shared:
-            return
-        try:
-            with Path(training.log_path).open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - KEPT_LOG_BYTES))
-                self._files.put(_log_name(training.id), file.read())
-        except (OSError, Unavailable) as error:  # the training goes on without
-            log.warning("the log of training %d is not kept: %s", training.id, error)
 
     def _note_run(self, training_id: int, known: str | None) -> str | None:
         if known:
@@ -300,32 +252,5 @@ def _lease(training_id: int) -> str:
     return f"{_LEASE}{training_id}"
 
 
-def _log_name(training_id: int) -> str:
-    return f"training/{training_id}.log"
-
-
 def _folder(project: str | Path) -> Path:
     return Path(project).expanduser().resolve()
-
-
-def _environment(tracking_uri: str) -> dict[str, str]:
-    """Ours, with the server to log to, and with `python` meaning the Python that runs Decant."""
-    environment = patient(os.environ)
-    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
-        environment.pop(name, None)
-    return environment | {
-        "MLFLOW_TRACKING_URI": tracking_uri,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}",
-        "PYTHONUNBUFFERED": "1",  # the log is read while it is written
-    }
-
-
-def _failure(log_path: Path, code: int) -> str:
-    words = reason(tail_lines(log_path, REASON_LINES))
-    if code == NOT_RUN and words:
-        return f"The training could not be run: {words}"
-    if code == FAILED:
-        return f"The project's command failed: {words}" if words else "The project's command failed without a word."
-    how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-    return f"The training process {how}{f': {words}' if words else ''}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from services.jobs.training_process import WORDS
+from services.jobs.training_process import FAILED, NOT_RUN, WORDS
 
 _NOISE = re.compile(
     r"""^\s*$
@@ -37,6 +37,17 @@ def reason(lines: Sequence[str]) -> str:
     if errors:
         return _clean(errors[-1])
     return _clean(said[-1]) if said else ""
+
+
+def failure(lines: Sequence[str], code: int) -> str:
+    """A sentence on a training that ended with `code`, from the end of its log."""
+    words = reason(lines)
+    if code == NOT_RUN and words:
+        return f"The training could not be run: {words}"
+    if code == FAILED:
+        return f"The project's command failed: {words}" if words else "The project's command failed without a word."
+    how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+    return f"The training process {how}{f': {words}' if words else ''}."
 
 
 def _clean(line: str) -> str:
