@@ -406,11 +406,16 @@ class StatePaths:
         return self
 
 
+_OWN_VARIABLES = {"DECANT_INSTANCE", "DECANT_PART"}
+"""What Decant's own processes are known by: see services.runtime.tether."""
+
+
 def unknown_variables() -> dict[str, str]:
     """Variables of the environment that begin with DECANT_ and set nothing, each with the nearest that would ("" if
     none is near)."""
     known = ["DECANT_" + name.upper() for name in Settings.model_fields]
-    unknown = sorted(name for name in os.environ if name.startswith("DECANT_") and name.upper() not in known)
+    strange = (name for name in os.environ if name.startswith("DECANT_") and name not in _OWN_VARIABLES)
+    unknown = sorted(name for name in strange if name.upper() not in known)
     return {name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in unknown}
 
 

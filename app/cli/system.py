@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.background import start_in_background
 from app.cli.deployments import status_rows
 from app.cli.options import json_option, services, settings
 from app.cli.output import plain, put_json, put_table, say
 from app.cli.starts import diagnosis_lines, steps_line, unready
-from services.errors import DecantError, StartFailed, Unavailable
+from services.errors import DecantError, Unavailable
 
 if TYPE_CHECKING:
     from services.domain import Startup
-    from services.settings import Settings
-
-READY_TIMEOUT_S = 300.0  # `up` has a limit of its own; this one is for the case that it hangs
-POLL_S = 0.2
-LOG_TAIL = 15
 
 
 @click.command()
@@ -52,17 +45,22 @@ def up(background: bool) -> None:
             say("No DECANT_PROMETHEUS_URL: the pages work, without rates and live rewards.")
     if careful := open_gateway(chosen):
         say(careful)
-    prepare(chosen)  # where it must not listen, or cannot sign anybody in, nothing is started
-    open_database(chosen.store_url).dispose()  # a store that cannot be used is told before anything starts
+
+    def check() -> None:
+        prepare(chosen)  # where it must not listen, or cannot sign anybody in, nothing is started
+        open_database(chosen.store_url).dispose()  # a store that cannot be used is told before anything starts
+
     if background:
+        check()
         start_in_background(chosen)
         return
-    sys.exit(launcher.up(chosen, say))
+    sys.exit(launcher.up(chosen, say, check))
 
 
 @click.command()
 def down() -> None:
-    """Stop everything that `up` started. The state stays: `up` brings it all back. What a cluster serves goes on.
+    """Stop everything that `up` started, or is still starting. The state stays: `up` brings it all back. What a cluster
+    serves goes on.
 
     \b
     Example: python -m app down
@@ -70,7 +68,7 @@ def down() -> None:
     from services.runtime import launcher
 
     chosen = settings()
-    said = "Decant has stopped." if launcher.down(chosen) else "Decant is not running."
+    said = "Decant has stopped." if launcher.down(chosen, say) else "Decant is not running."
     say(said if chosen.runs_locally else f"{said} The cluster's deployments go on serving.")
 
 
@@ -86,10 +84,10 @@ def status(as_json: bool) -> None:
     JSON: {"running", "address", "parts": [{part, ok, detail, hint}], "deployments": [{namespace, name, ...}]}
     A deployment has "starts" for predictors that are not up: [{predictor, steps, diagnosis, log_tail, budget_s}].
     """
-    from services.runtime import launcher
+    from services.runtime import ownership
 
     built = services()
-    running = launcher.running(built.settings)
+    running = ownership.running(built.settings)
     with contextlib.suppress(DecantError):
         built.runs.ping()  # the first import of MLflow takes seconds, which the health check would count as silence
     parts = built.health.all()
@@ -108,7 +106,8 @@ def status(as_json: bool) -> None:
             }
         )
     else:
-        click.echo(f"Decant runs: {built.settings.dashboard_url}" if running else "Decant is not running: `make run`.")
+        how = "runs" if running and running.ready else "is starting"
+        click.echo(f"Decant {how}: {built.settings.dashboard_url}" if running else "Decant is not running: `make run`.")
         click.echo()
         put_table(
             ("part", "", "detail"),
@@ -151,56 +150,3 @@ def _words(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return " ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-
-
-def start_in_background(chosen: Settings) -> None:
-    """Make sure that everything runs and is ready; the output of a start goes to log/up.log in the state folder.
-
-    Raises:
-        StartFailed: if it ends, or is not ready in time; carries the last lines of that log.
-    """
-    from services.runtime import launcher
-
-    if launcher.running(chosen) is not None:
-        _wait_until_ready(chosen, None)
-        say(f"Decant is running: {chosen.dashboard_url}")
-        return
-    chosen.paths.log.mkdir(parents=True, exist_ok=True)
-    log = chosen.paths.log / "up.log"
-    say(f"Starting Decant in the background (log: {log}) ...")
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app", "up"],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            start_new_session=True,  # Ctrl-C in this terminal is not for it
-        )
-    _wait_until_ready(chosen, process)
-    say(f"Decant is ready: {chosen.dashboard_url}")
-
-
-def _wait_until_ready(chosen: Settings, process: subprocess.Popen[bytes] | None) -> None:
-    from services.runtime.parts import page_answers
-
-    deadline = time.monotonic() + READY_TIMEOUT_S
-    built = services()
-    while True:
-        if process is not None and (code := process.poll()) is not None:
-            raise StartFailed("Decant", f"it ended with exit code {code}", _log_tail(chosen))
-        try:
-            missing = [p.part for p in built.health.all() if not p.ok and p.part not in built.elsewhere]
-        except DecantError as error:  # a part may fail in its own way while it comes up
-            missing = [str(error)]
-        if not missing and page_answers(chosen):
-            return
-        if time.monotonic() > deadline:
-            waiting_for = ", ".join(missing) or "the dashboard"
-            raise StartFailed("Decant", f"no answer from {waiting_for} in {READY_TIMEOUT_S:g} s", _log_tail(chosen))
-        time.sleep(POLL_S)
-
-
-def _log_tail(chosen: Settings) -> list[str]:
-    log = chosen.paths.log / "up.log"
-    return log.read_text(errors="replace").splitlines()[-LOG_TAIL:] if log.exists() else []

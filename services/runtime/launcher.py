@@ -2,12 +2,12 @@
 alone: what serves models is the cluster's.
 
 `up` stays in the foreground as the parent of supervisord and starts it again should it be killed. One state folder
-is used by one `up` at a time; a file lock, which the kernel drops when its holder dies, sees to that.
+is used by one `up` at a time (`ownership.py`). How long a start may take is said here and nowhere else.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import os
 import signal
@@ -16,18 +16,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 import psutil
-from filelock import FileLock, Timeout
 
-from services.errors import AlreadyRunning, DecantError, StartFailed
-from services.files import read_text, tail_lines, write_atomically
+from services.errors import DecantError, StartFailed
+from services.files import tail_lines, write_atomically
 from services.runtime import prometheus, tether
 from services.runtime.controller.status import heartbeat_path
 from services.runtime.envoy.files import EnvoyFiles
+from services.runtime.ownership import running, sole_owner, tell
 from services.runtime.parts import Part, page_answers, parts
 from services.runtime.ports import check_ports
 from services.runtime.prometheus_binary import find_or_fetch
@@ -41,29 +40,23 @@ log = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 240.0  # a first start on a busy machine makes MLflow's database
 STOP_TIMEOUT_S = 30.0
+DOWN_TIMEOUT_S = STOP_TIMEOUT_S + 15.0  # an `up` that stops in order needs the first of them
 POLL_S = 0.1
+BACKGROUND = "up"
+"""The name under which an `up` in the background is known, from before it holds the state folder."""
 BEATING_PARTS = ("controller", "worker")
 RESTART_PAUSE_S = 1.0
-LOCK_PATIENCE_S = 1.0
-"""`running` holds the lock for an instant to see whether it is free: that must not look like another `up`."""
-
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """The `up` that holds the state folder."""
-
-    pid: int
-    address: str
 
 
 class _Stop(Exception):
     """Somebody asked `up` to end."""
 
 
-def up(settings: Settings, on_progress: Progress) -> int:
+def up(settings: Settings, on_progress: Progress, prepare: Callable[[], object] = lambda: None) -> int:
     """Start everything, say where it is, and stay until asked to stop. Returns 0 after a clean stop.
+
+    `prepare` is called before anything is started, once the state folder is ours.
 
     Raises:
         AlreadyRunning: another `up` holds this state folder.
@@ -73,6 +66,7 @@ def up(settings: Settings, on_progress: Progress) -> int:
     settings.paths.create()
     with sole_owner(settings), _stop_signals():
         try:
+            prepare()
             return _serve(settings, on_progress)
         except _Stop:
             return 0
@@ -81,34 +75,35 @@ def up(settings: Settings, on_progress: Progress) -> int:
             on_progress("stopped")
 
 
-def down(settings: Settings) -> bool:
-    """End a running `up` and everything it started. Returns False if nothing ran."""
+def down(settings: Settings, on_progress: Progress) -> bool:
+    """End a running `up`, also one that is still starting, and everything it started. False if nothing ran."""
+    found = _ups(settings)
     present = running(settings)
-    if present is not None:
-        os.kill(present.pid, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while running(settings) is not None and time.monotonic() < deadline:
-            time.sleep(POLL_S)
-    left = tether.leftovers(settings.paths.root)
-    tether.end(left)
-    return present is not None or bool(left)
+    if found and not (present and present.ready):
+        on_progress("Decant is still starting; calling the start off ...")
+    _signal(found, signal.SIGTERM)
+    deadline = time.monotonic() + DOWN_TIMEOUT_S
+    while (left := found & _ups(settings)) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    _signal(left, signal.SIGKILL)
+    rest = tether.leftovers(settings.paths.root)
+    tether.end(rest)
+    return bool(found or rest)
 
 
-def running(settings: Settings) -> Running | None:
-    """Who holds the state folder now, if anybody."""
-    lock = FileLock(_lock_path(settings))
-    if not _lock_path(settings).exists():
-        return None
-    try:
-        with lock.acquire(timeout=0):
-            return None
-    except Timeout:
-        pass
-    try:
-        data = json.loads(read_text(_info_path(settings)) or "")
-        return Running(int(data["pid"]), str(data["address"]))
-    except (ValueError, KeyError):
-        return None  # it is just starting
+def _ups(settings: Settings) -> set[int]:
+    """Every `up` of the state folder: the one that holds it, and one in the background that is on its way there."""
+    found = {process.pid for process in tether.leftovers(settings.paths.root, BACKGROUND)}
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while (present := running(settings)) and not present.pid and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    return found | ({present.pid} if present and present.pid else set())
+
+
+def _signal(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _serve(settings: Settings, on_progress: Progress) -> int:
@@ -127,6 +122,7 @@ def _serve(settings: Settings, on_progress: Progress) -> int:
         supervisord = _start_supervisord(settings, config_file)
         try:
             _wait_until_ready(settings, fixed, supervisord, on_progress if first else _silent)
+            tell(settings, ready=True)
             on_progress(f"Decant is ready: {settings.dashboard_url}" if first else "everything runs again")
             client = SupervisorClient(socket_path(settings.paths.supervisor_socket))
             code = wait_and_revive(supervisord, client, [p.program.name for p in fixed], on_progress)
@@ -135,7 +131,8 @@ def _serve(settings: Settings, on_progress: Progress) -> int:
             _end_supervisord(supervisord)
             raise
         first = False
-        on_progress(f"the supervisor ended unexpectedly ({_exit_words(code)}); starting everything again")
+        tell(settings, ready=False)
+        on_progress(f"the supervisor ended unexpectedly ({exit_words(code)}); starting everything again")
         tether.end(tether.leftovers(settings.paths.root))
         time.sleep(RESTART_PAUSE_S)
 
@@ -152,6 +149,7 @@ def _end_supervisord(supervisord: subprocess.Popen[bytes]) -> None:
 def _start_supervisord(settings: Settings, config_file: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, tether.INSTANCE_VARIABLE: str(settings.paths.root), "PYTHONPATH": str(ROOT)}
     environment["DECANT_STATE_DIR"] = str(settings.paths.root)
+    environment.pop(tether.PART_VARIABLE, None)
     # Every part is started again and again over the months; compiling it each time would double its start.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     socket_path(settings.paths.supervisor_socket).unlink(missing_ok=True)
@@ -197,7 +195,7 @@ def _check_alive(
 ) -> None:
     if (code := supervisord.poll()) is not None:
         lines = tail_lines(settings.paths.log / "supervisord.out", 10)
-        raise StartFailed("The supervisor", f"it ended at once ({_exit_words(code)})", lines)
+        raise StartFailed("The supervisor", f"it ended at once ({exit_words(code)})", lines)
     try:
         processes = client.processes()
     except DecantError:
@@ -212,25 +210,6 @@ def _not_ready(settings: Settings, part: Part, reason: str) -> StartFailed:
     file = log_path(settings.paths, part.program.name)
     label = part.label[0].upper() + part.label[1:]
     return StartFailed(f"The {label}" if part.label.islower() else label, reason, tail_lines(file, 12), f"See {file}.")
-
-
-@contextmanager
-def sole_owner(settings: Settings) -> Iterator[None]:
-    """Hold the state folder, and say so to `running`. Raises AlreadyRunning."""
-    lock = FileLock(_lock_path(settings))
-    try:
-        lock.acquire(timeout=LOCK_PATIENCE_S)
-    except Timeout as error:
-        present = running(settings)
-        address = present.address if present else settings.dashboard_url
-        raise AlreadyRunning(str(settings.paths.root), address, present.pid if present else 0) from error
-    try:
-        info = {"pid": os.getpid(), "address": settings.dashboard_url}
-        write_atomically(_info_path(settings), json.dumps(info))
-        yield
-    finally:
-        _info_path(settings).unlink(missing_ok=True)
-        lock.release()
 
 
 @contextmanager
@@ -260,15 +239,8 @@ def resident_mb(settings: Settings) -> dict[str, float]:
     return found
 
 
-def _lock_path(settings: Settings) -> Path:
-    return settings.paths.root / "up.lock"
-
-
-def _info_path(settings: Settings) -> Path:
-    return settings.paths.root / "up.json"
-
-
-def _exit_words(code: int) -> str:
+def exit_words(code: int) -> str:
+    """How a process ended."""
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.errors import AlreadyRunning
-from services.runtime import launcher
+from services.runtime import ownership
 from services.runtime.parts import parts
 from services.settings import Settings
 
@@ -20,12 +20,25 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_whoever_starts_second_is_told_where_the_first_one_is(settings: Settings) -> None:
-    assert launcher.running(settings) is None
-    with launcher.sole_owner(settings):
-        assert launcher.running(settings) == launcher.Running(os.getpid(), settings.dashboard_url)
-        with pytest.raises(AlreadyRunning, match=str(settings.dashboard_port)), launcher.sole_owner(settings):
+    assert ownership.running(settings) is None
+    with ownership.sole_owner(settings):
+        assert ownership.running(settings) == ownership.Running(os.getpid(), settings.dashboard_url)
+        with pytest.raises(AlreadyRunning, match=str(settings.dashboard_port)), ownership.sole_owner(settings):
             pass
-    assert launcher.running(settings) is None
+    assert ownership.running(settings) is None
+
+
+def test_others_are_told_when_everything_answers(settings: Settings) -> None:
+    with ownership.sole_owner(settings):
+        assert ownership.running(settings) == ownership.Running(os.getpid(), settings.dashboard_url, ready=False)
+        ownership.tell(settings, ready=True)
+        assert ownership.running(settings) == ownership.Running(os.getpid(), settings.dashboard_url, ready=True)
+
+
+def test_an_owner_that_has_not_said_who_it_is_runs_all_the_same(settings: Settings) -> None:
+    with ownership.sole_owner(settings):
+        (settings.paths.root / "up.json").unlink()
+        assert ownership.running(settings) == ownership.Running(0, settings.dashboard_url)
 
 
 def test_a_look_at_who_runs_keeps_no_start_away(settings: Settings) -> None:
@@ -33,13 +46,13 @@ def test_a_look_at_who_runs_keeps_no_start_away(settings: Settings) -> None:
 
     def look() -> None:
         while not over.is_set():
-            launcher.running(settings)
+            ownership.running(settings)
 
     watcher = threading.Thread(target=look)
     watcher.start()
     try:
         for _ in range(40):
-            with launcher.sole_owner(settings):
+            with ownership.sole_owner(settings):
                 pass
     finally:
         over.set()
