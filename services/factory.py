@@ -91,7 +91,7 @@ def build_services(settings: Settings) -> Services:
     origin = partial(source_of, store)
     models = ModelCatalogue(settings.tracking_uri, origin)
     metrics = open_metrics(settings)
-    operations = Operations(engine, store)
+    operations = Operations(engine, store, chosen.identity)
     verdicts = Verdicts(Sources(store, engine, metrics, models, runs, settings))
     publications = Publications(store, queue, engine, operations, models, settings)
     return Services(

@@ -10,7 +10,10 @@ A crash after 1 leaves an intent for something that did not happen, a crash afte
 look at the deployment's history tells them apart by asking the engine: if the world is as the intent wanted it, the
 intent is confirmed; if not, and it is old enough that nobody can still be at it, it is dropped. So the history never
 claims what did not happen, and forgets what happened only if somebody else changed the same thing again before anyone
-looked. Undo works on the texts in the history and only if the world still is as the newest entry left it.
+looked. An intent names the engine that it was begun on, and is settled by looking at that one alone: a deployment of
+the same name on another engine says nothing about it.
+
+Undo works on the texts in the history and only if the world still is as the newest entry left it.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from services.deployments.engine import Engine
+from services.deployments.identity import Identify, only
 from services.deployments.manifest import STAMPS, from_manifest, from_yaml, to_manifest
 from services.deployments.manifest import to_yaml as manifest_yaml
 from services.domain import Change, ChangeNote, Deployment, DeploymentStatus, Split
@@ -72,9 +76,10 @@ def manifest_text(deployment: Deployment) -> str:
 class Operations:
     """Changes deployments and keeps the history. Raises what the engine raises, and Unavailable without the store."""
 
-    def __init__(self, engine: Engine, store: EvidenceStore) -> None:
+    def __init__(self, engine: Engine, store: EvidenceStore, identity: Identify = only) -> None:
         self._engine = engine
         self._store = store
+        self._identity = identity
 
     def apply(
         self, deployment: Deployment, *, note: ChangeNote, expected_version: str | None = None, what: str = APPLY
@@ -215,7 +220,7 @@ class Operations:
         return attempt(status, status.version if status else "")
 
     def _do(self, draft: Change, act: Callable[[], T], after: Callable[[T], str]) -> T:
-        intent = self._store.intend_change(draft)
+        intent = self._store.intend_change(draft, self._identity().key)
         try:
             result = act()
         except Unavailable:
@@ -243,7 +248,12 @@ class Operations:
             log.exception("an intent that came to nothing stays until the store is back")
 
     def _settle_intents(self, namespace: str, name: str) -> None:
-        for intent in self._store.intended_changes(namespace, name):
+        try:
+            ours = self._identity().key
+        except Unavailable as error:
+            log.warning("whose the intents on %s/%s are cannot be told now: %s", namespace, name, error)
+            return
+        for intent in self._store.intended_changes(namespace, name, ours):
             self._settle(intent, give_up=datetime.now(UTC) - intent.at > INTENT_MAX_AGE)
 
     def _settle(self, intent: Change, *, give_up: bool) -> None:
@@ -260,7 +270,8 @@ class Operations:
 
     def _told(self, intent: Change) -> bool:
         """Whether the history has the same thing already, from somebody who tried again after a crash."""
-        since = self._store.changes(intent.namespace, intent.deployment, since=intent.at)
+        ours = self._identity().key
+        since = self._store.changes(intent.namespace, intent.deployment, since=intent.at, engine=ours)
         return any(change.after == intent.after for change in since)
 
     def _read(self, namespace: str, name: str) -> DeploymentStatus | None:

@@ -30,6 +30,11 @@ Identify = Callable[[], EngineIdentity]
 """Says which engine this is. Raises Unavailable if a cluster does not answer that."""
 
 
+def only() -> EngineIdentity:
+    """Of an engine that shares its store with no other."""
+    return EngineIdentity("", "the only engine")
+
+
 def installation(folder: Path) -> EngineIdentity:
     """The engine of a state folder: by an id that is drawn once and moves with the folder, whatever the host's name."""
     key = write_once(folder / INSTALLATION, uuid.uuid4().hex).strip()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-REVISION = "0006"
+REVISION = "0007"
 """The revision of services/evidence/migrations that makes these tables."""
 
 VERSION_TABLE = "decant_schema"
@@ -210,6 +210,7 @@ changes = sa.Table(
     sa.Column("after", sa.Text, nullable=False),
     sa.Column("why", sa.Text, nullable=False, default=""),
     sa.Column("pending", sa.Boolean, nullable=False, default=False, comment="an intent: not known to have happened"),
+    sa.Column("engine", sa.String(255), nullable=False, server_default="", comment="where it was begun, if known"),
     sa.Index("changes_by_deployment", "namespace", "deployment", "at"),
 )
 

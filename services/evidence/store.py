@@ -68,9 +68,12 @@ class EvidenceStore:
         """Record something that has happened. Returns it with its id."""
         return self._add_change(change, pending=False)
 
-    def intend_change(self, change: Change) -> Change:
-        """Record something about to be tried; it shows in no history until `confirm_change`. Returns it with its id."""
-        return self._add_change(change, pending=True)
+    def intend_change(self, change: Change, engine: str = "") -> Change:
+        """Record something about to be tried; it shows in no history until `confirm_change`. Returns it with its id.
+
+        `engine` is the key of the engine that it is tried on: see services.deployments.identity.
+        """
+        return self._add_change(change, pending=True, engine=engine)
 
     def confirm_change(self, change: Change) -> Change:
         """The intended change has happened, as `change` now says (its time and texts may be exacter than planned)."""
@@ -84,13 +87,10 @@ class EvidenceStore:
         with connect(self._database) as connection:
             connection.execute(sa.delete(changes).where(changes.c.id == change_id, changes.c.pending.is_(True)))
 
-    def intended_changes(self, namespace: str, deployment: str) -> list[Change]:
-        """Intents of which nobody knows yet whether they happened, oldest first."""
-        query = (
-            sa.select(changes)
-            .where(changes.c.namespace == namespace, changes.c.deployment == deployment, changes.c.pending.is_(True))
-            .order_by(changes.c.id)
-        )
+    def intended_changes(self, namespace: str, deployment: str, engine: str | None = None) -> list[Change]:
+        """Intents of which nobody knows yet whether they happened, oldest first; of one engine if that is given."""
+        here = (changes.c.namespace == namespace, changes.c.deployment == deployment, *_on(engine))
+        query = sa.select(changes).where(*here, changes.c.pending.is_(True)).order_by(changes.c.id)
         with connect(self._database) as connection:
             return [_change(row) for row in connection.execute(query).mappings()]
 
@@ -100,9 +100,10 @@ class EvidenceStore:
         deployment: str | None = None,
         since: datetime | None = None,
         limit: int = 100,
+        engine: str | None = None,
     ) -> list[Change]:
-        """What happened, newest first."""
-        query = sa.select(changes).where(changes.c.pending.is_(False))
+        """What happened, newest first; on one engine if that is given."""
+        query = sa.select(changes).where(changes.c.pending.is_(False), *_on(engine))
         if namespace is not None:
             query = query.where(changes.c.namespace == namespace)
         if deployment is not None:
@@ -113,7 +114,7 @@ class EvidenceStore:
         with connect(self._database) as connection:
             return [_change(row) for row in connection.execute(query).mappings()]
 
-    def _add_change(self, change: Change, *, pending: bool) -> Change:
+    def _add_change(self, change: Change, *, pending: bool, engine: str = "") -> Change:
         values = {
             "at": change.at,
             "who": change.who,
@@ -124,6 +125,7 @@ class EvidenceStore:
             "after": change.after,
             "why": change.why,
             "pending": pending,
+            "engine": engine,
         }
         with connect(self._database) as connection:
             key = connection.execute(sa.insert(changes).values(values)).inserted_primary_key
@@ -209,5 +211,10 @@ def _of(namespace: str, deployment: str, replay: int | None) -> list[sa.ColumnEl
     return found if replay is None else [*found, outcomes.c.replay == replay]
 
 
+def _on(engine: str | None) -> list[sa.ColumnElement[bool]]:
+    """What was begun on an engine. What was begun before that was noted may have been, too."""
+    return [] if engine is None else [changes.c.engine.in_(("", engine))]
+
+
 def _change(row: sa.RowMapping) -> Change:
-    return Change(**{key: row[key] for key in row if key != "pending"})
+    return Change(**{key: row[key] for key in row if key not in ("pending", "engine")})

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from services import operations as operations_module
+from services.deployments.identity import EngineIdentity
 from services.deployments.local import LocalEngine
 from services.domain import Change, ChangeNote, Deployment, Predictor, Split
 from services.errors import Conflict, InvalidDeployment, NotFound, Unavailable
@@ -220,6 +223,92 @@ def test_a_change_tried_again_after_a_crash_is_told_once(operations: Operations,
     store.intend_change(intent("a=80,b=20", "a=30,b=70"))  # died before doing it
     operations.set_traffic("seldon", "wine", split(30), note=ANN)
     assert [c.what for c in operations.history("seldon", "wine")] == ["split", "apply"]
+
+
+class Killed(BaseException):
+    """The process was killed."""
+
+
+class Mortal(MemoryEngine):
+    """Its process is killed right before or right after the next move of a split."""
+
+    dies = ""
+
+    def set_traffic(self, *args: Any, **more: Any) -> Any:
+        if self.dies == "before":
+            raise Killed
+        status = super().set_traffic(*args, **more)
+        if self.dies == "after":
+            raise Killed
+        return status
+
+
+@pytest.fixture
+def two(store: EvidenceStore) -> tuple[Mortal, Operations, MemoryEngine, Operations]:
+    """Two engines over one store, as after a change of DECANT_ENGINE, each with a deployment of the same name."""
+    first, second = Mortal(), MemoryEngine()
+    here = Operations(first, store, lambda: EngineIdentity("local/1", "the local engine"))
+    there = Operations(second, store, lambda: EngineIdentity("kubernetes/2", "a cluster"))
+    here.apply(WINE, note=ANN)
+    there.apply(WINE, note=BOB)
+    return first, here, second, there
+
+
+def test_what_happened_on_one_engine_is_not_forgotten_because_another_does_not_show_it(
+    two: tuple[Mortal, Operations, MemoryEngine, Operations], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, here, _, there = two
+    monkeypatch.setattr(operations_module, "INTENT_MAX_AGE", timedelta())
+    first.dies = "after"
+    with pytest.raises(Killed):
+        here.set_traffic("seldon", "wine", split(30), note=ANN)
+    assert [c.what for c in there.history("seldon", "wine")] == ["apply", "apply"]
+    assert here.history("seldon", "wine")[0].after == "a=30,b=70"
+
+
+def test_what_did_not_happen_on_one_engine_is_not_told_because_it_is_so_on_another(
+    two: tuple[Mortal, Operations, MemoryEngine, Operations], store: EvidenceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, here, second, there = two
+    first.dies = "before"
+    with pytest.raises(Killed):
+        here.set_traffic("seldon", "wine", split(30), note=ANN)
+    second.set_traffic("seldon", "wine", split(30), note=BOB)  # by other means than Decant's
+    assert [c.what for c in there.history("seldon", "wine")] == ["apply", "apply"]
+    monkeypatch.setattr(operations_module, "INTENT_MAX_AGE", timedelta())
+    assert [c.what for c in here.history("seldon", "wine")] == ["apply", "apply"]
+    assert store.intended_changes("seldon", "wine") == []
+
+
+def test_the_same_change_on_another_engine_does_not_stand_for_it(
+    two: tuple[Mortal, Operations, MemoryEngine, Operations],
+) -> None:
+    first, here, _, there = two
+    first.dies = "after"
+    with pytest.raises(Killed):
+        here.set_traffic("seldon", "wine", split(30), note=ANN)
+    there.set_traffic("seldon", "wine", split(30), note=BOB)
+    assert sorted((c.what, c.who) for c in here.history("seldon", "wine") if c.what == "split") == [
+        ("split", "ann"),
+        ("split", "bob"),
+    ]
+
+
+def test_while_nobody_can_say_which_engine_it_is_intents_wait(
+    engine: MemoryEngine, store: EvidenceStore, operations: Operations
+) -> None:
+    operations.apply(WINE, note=ANN)
+    store.intend_change(intent("a=80,b=20", "a=31,b=69", timedelta(hours=1)), "kubernetes/2")
+
+    def silent() -> EngineIdentity:
+        raise Unavailable("The Kubernetes API")
+
+    unsure = Operations(engine, store, silent)
+    assert [c.what for c in unsure.history("seldon", "wine")] == ["apply"]
+    assert len(store.intended_changes("seldon", "wine")) == 1
+    with pytest.raises(Unavailable):
+        unsure.set_traffic("seldon", "wine", split(30), note=ANN)
+    assert engine.get("seldon", "wine").requested == split(80)
 
 
 def test_split_text_there_and_back() -> None:
