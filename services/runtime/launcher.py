@@ -63,16 +63,16 @@ def up(settings: Settings, on_progress: Progress, prepare: Callable[[], object] 
         PortTaken: somebody else listens on a port that is needed.
         StartFailed: a part did not come up; carries its last log lines.
     """
-    settings.paths.create()
-    with sole_owner(settings), _stop_signals():
+    settings.paths.root.mkdir(parents=True, exist_ok=True)
+    with sole_owner(settings), _stop_signals(), contextlib.suppress(_Stop):
+        prepare()
+        settings.paths.create()
         try:
-            prepare()
-            return _serve(settings, on_progress)
-        except _Stop:
-            return 0
+            _serve(settings, on_progress)
         finally:
             tether.end(tether.leftovers(settings.paths.root))
             on_progress("stopped")
+    return 0
 
 
 def down(settings: Settings, on_progress: Progress) -> bool:
@@ -106,7 +106,7 @@ def _signal(pids: set[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _serve(settings: Settings, on_progress: Progress) -> int:
+def _serve(settings: Settings, on_progress: Progress) -> None:
     tether.end(tether.leftovers(settings.paths.root))
     binary = find_or_fetch(settings, on_progress) if settings.runs_prometheus else None
     fixed = parts(settings, binary)

@@ -64,6 +64,7 @@ def test_a_start_that_would_let_everybody_in_is_refused(tmp_path: Path, module: 
     assert "would listen on 0.0.0.0" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "state" / "supervisor").exists()
+    assert "stopped" not in done.stderr, "nothing was started"
 
 
 def test_streamlit_is_told_where_to_listen_and_which_names_are_its_own(tmp_path: Path) -> None:
