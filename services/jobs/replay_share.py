@@ -79,20 +79,25 @@ class ReplaySender:
 
         Raises DecantError, with its words in the store, when there is no sense in going on.
         """
-        idle_since = time.monotonic()
+        wanted_at = time.monotonic()
         while not self._told:
-            if not patiently(lambda: wanted(self._store, self._replay_id), self._outage_s):
-                if time.monotonic() - idle_since > IDLE_S:
+            if patiently(lambda: wanted(self._store, self._replay_id), self._outage_s):
+                if self._sent():
                     return 0
-            elif patiently(lambda: self._store.leases.take(self._lease), self._outage_s):
-                try:
-                    if patiently(self._send, self._outage_s):
-                        return 0
-                finally:
-                    self._store.leases.release(self._lease)
-                idle_since = time.monotonic()
+                wanted_at = time.monotonic()
+            elif time.monotonic() - wanted_at > IDLE_S:
+                return 0
             self._signal.wait(LOOK_EVERY_S)
         return STOPPED
+
+    def _sent(self) -> bool:
+        """Whether all of the share is sent; not while an earlier sender of it may still be there."""
+        if not patiently(lambda: self._store.leases.take(self._lease), self._outage_s):
+            return False
+        try:
+            return patiently(self._send, self._outage_s)
+        finally:
+            self._store.leases.release(self._lease)
 
     def _send(self) -> bool:
         """Send what is missing; whether that was all of it."""

@@ -15,10 +15,11 @@ from app import reads
 from services.domain import Deployment, OutcomeStatus, Predictor
 from services.health import HealthChecks
 from services.jobs.queue import open_queue
+from services.jobs.replay_values import progress_to_json
 from services.jobs.replays import ReplayJobs
 from services.jobs.states import JobState
 from services.operations import Operations
-from services.traffic.replay import ReplayMode
+from services.traffic.replay import Progress, ReplayMode
 from services.traffic.rewards import Reward, RewardKind
 from services.verdict.reading import Sources
 from services.verdict.rule import Rule
@@ -296,6 +297,18 @@ class TestReplay:
         assert live.gateway.feedback == []
         app = live.open(sending="Replay", replay=str(replay.id))
         assert "in pairs to a and b" in texts(app)
+
+    def test_a_shared_replay_says_who_sends_it_and_what_keeps_them(self, live: Live, source: Path):
+        app = self.open(live, source)
+        button(app, "Start replay").click().run()
+        replay = live.services.replays.recent()[0]
+        held = "2 of 4 senders run; 2 cannot be scheduled: 0/3 nodes are available."
+        told = Progress(12, (), 30.0, (), 0.97, held, senders=4, sent_by="4 senders (Job decant-replay-7)")
+        running = {"state": "running", "cursor": 12, "counters": progress_to_json(told)}
+        assert live.services.store.replays.move(replay.id, ["queued"], **running)
+        shown = texts(live.open(sending="Replay"))
+        assert "Sent by 4 senders (Job decant-replay-7)" in shown and "2 cannot be scheduled" in shown
+        assert "the busiest of 4 takes 97%" in shown
 
     def test_a_pair_needs_two_arms(self, live: Live, source: Path):
         live.dashboard.deploy("alone", {"a": 100})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.engine import KubernetesEngine
 from services.deployments.kubernetes.options import ClusterOptions
 from services.deployments.kubernetes.seldon import core, item
+from services.deployments.kubernetes.sender_jobs import SenderJobs
 from services.domain import ChangeNote, Deployment, Predictor, Split
-from services.errors import DecantError, Forbidden
+from services.errors import DecantError, Forbidden, StartFailed
 from tests.support.api_server import TestCluster
 from tests.support.operator import StatusOperator
+from tests.support.shared_replays import POD, make_worker_pod
 from tests.support.waiting import wait_until
 
 Object = dict[str, Any]
@@ -89,14 +91,14 @@ def account(cluster: TestCluster, namespace: str, tmp_path: Path) -> Path:
 def limited(account: Path, namespace: str, operator: StatusOperator) -> Iterator[KubernetesEngine]:
     """An engine with the rights of Decant's service account and no other."""
     engine = KubernetesEngine(ClusterOptions(kubeconfig=str(account), namespaces=(namespace,), ingress="none"))
-    wait_until(lambda: may_list(engine), what="the API server to know the new rights")
+    wait_until(lambda: allowed(engine.list), what="the API server to know the new rights")
     yield engine
     engine.close()
 
 
-def may_list(engine: KubernetesEngine) -> bool:
+def allowed(ask: Callable[[], object]) -> bool:
     try:
-        engine.list()
+        ask()
     except Forbidden:
         return False
     return True
@@ -145,6 +147,61 @@ def test_the_role_is_refused_beyond(limited: KubernetesEngine, account: Path, na
         decant.send("GET", item(namespace, "wine"), as_user="ada")
 
 
+@pytest.fixture
+def own(account: Path, cluster: TestCluster, namespace: str) -> str:
+    """Decant's own namespace, in which its service account may do what manifests/decant/base gives it."""
+    found = cluster.namespace()
+    for file in ("role", "rolebinding"):
+        made = yaml.safe_load((DECANT / "base" / f"{file}.yaml").read_text())
+        for subject in made.get("subjects", []):
+            subject["namespace"] = namespace  # where the account is here
+        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{found}/{file}s"
+        cluster.admin.send("POST", path, made)
+    decant = Cluster(str(account))
+    wait_until(lambda: allowed(lambda: decant.get(core(found, "pods"))), what="the API server to know the new rights")
+    return found
+
+
+def test_the_own_role_is_enough_to_share_a_replay(account: Path, cluster: TestCluster, own: str) -> None:
+    make_worker_pod(cluster.admin, own, {})
+    senders = SenderJobs(Cluster(str(account)), POD, own)
+    assert senders.look(7) is None
+    try:
+        senders.start(7, 3)
+    except StartFailed as error:  # of a server before 1.24; all rights were used by then
+        assert "no indexed Jobs" in str(error)
+        template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "sender", "image": "decant"}]}}
+        job = {"metadata": {"name": senders.name(7)}, "spec": {"completions": 3, "template": template}}
+        Cluster(str(account)).send("POST", f"/apis/batch/v1/namespaces/{own}/jobs", job)
+    found = senders.look(7)
+    assert found is not None and (found.name, found.shares, found.end) == ("decant-replay-7", 3, None)
+    senders.remove(7)
+    wait_until(lambda: senders.look(7) is None, what="the Job to be gone")
+    senders.remove(7)
+
+
+def test_the_own_role_is_refused_beyond(account: Path, own: str, namespace: str) -> None:
+    decant = Cluster(str(account))
+    jobs = f"/apis/batch/v1/namespaces/{own}/jobs"
+    beyond = [
+        ("GET", jobs),
+        ("PATCH", f"{jobs}/x"),
+        ("DELETE", jobs),
+        ("GET", core(own, "secrets")),
+        ("POST", core(own, "pods")),
+        ("DELETE", f"{core(own, 'pods')}/x"),
+        ("GET", f"{core(own, 'pods')}/x/log"),
+        ("POST", f"{core(own, 'pods')}/x/exec"),
+        ("GET", f"/apis/apps/v1/namespaces/{own}/deployments"),
+        ("GET", item(own, "wine")),
+        ("GET", f"/apis/batch/v1/namespaces/{namespace}/jobs/x"),
+        ("POST", f"/apis/batch/v1/namespaces/{namespace}/jobs"),
+    ]
+    for method, path in beyond:
+        with pytest.raises(Forbidden):
+            decant.send(method, path, {} if method in ("POST", "PATCH") else None)
+
+
 def test_with_sign_in_changes_are_made_as_the_person(
     account: Path, cluster: TestCluster, namespace: str, operator: StatusOperator
 ) -> None:
@@ -165,20 +222,12 @@ def test_with_sign_in_changes_are_made_as_the_person(
     options = ClusterOptions(kubeconfig=str(account), namespaces=(namespace,), ingress="none", impersonate=True)
     engine = KubernetesEngine(options)
     try:
-        wait_until(lambda: may_list(engine), what="the API server to know the new rights")
+        wait_until(lambda: allowed(engine.list), what="the API server to know the new rights")
         deployment = Deployment(namespace, "wine", (Predictor("a", "s3://models/a", traffic=100),))
-        wait_until(lambda: applied(engine, deployment, "ada"), what="ada to be let in")
+        wait_until(lambda: allowed(lambda: engine.apply(deployment, note=ADA)), what="ada to be let in")
         with pytest.raises(Forbidden, match="bob"):
             engine.apply(deployment, note=ChangeNote("bob", "me too"))
     finally:
         engine.close()
         for plural in ("clusterroles", "clusterrolebindings"):
             cluster.admin.send("DELETE", f"{rbac}/{plural}/{name}")
-
-
-def applied(engine: KubernetesEngine, deployment: Deployment, who: str) -> bool:
-    try:
-        engine.apply(deployment, note=ChangeNote(who, ""))
-    except Forbidden:
-        return False
-    return True

@@ -141,3 +141,26 @@ def test_a_name_may_be_left_to_the_server(place: tuple[Cluster, str]) -> None:
     names = {server.send("POST", core(namespace, "events"), event)["metadata"]["name"] for _ in range(2)}
     assert len(names) == 2
     assert all(name.startswith("x.decant-") for name in names)
+
+
+def test_a_job_and_its_pods_are_found_by_name_and_by_label(place: tuple[Cluster, str]) -> None:
+    server, namespace = place
+    jobs, labels = f"/apis/batch/v1/namespaces/{namespace}/jobs", {"app.kubernetes.io/instance": "counts"}
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "one", "image": "none"}]}}
+    body = {"metadata": {"name": "counts"}, "spec": {"completions": 2, "parallelism": 2, "template": template}}
+    tried = server.send("POST", jobs, body, query={"dryRun": "All"})
+    assert tried["spec"]["completions"] == 2
+    assert refused(server, "GET", f"{jobs}/counts", None) == (404, "NotFound")
+    made = server.send("POST", jobs, body)
+    assert refused(server, "POST", jobs, body) == (409, "AlreadyExists")
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "counts", "uid": made["metadata"]["uid"]}
+    pod = {"metadata": {"generateName": "counts-0-", "labels": labels, "ownerReferences": [owner]}, **template}
+    name = server.send("POST", core(namespace, "pods"), pod)["metadata"]["name"]
+    other = {**pod, "metadata": {"generateName": "other-"}}
+    server.send("POST", core(namespace, "pods"), other)
+    (found,) = server.get(core(namespace, "pods"), {"labelSelector": "app.kubernetes.io/instance=counts"})["items"]
+    assert (found["metadata"]["name"], found["metadata"]["ownerReferences"][0]["uid"]) == (name, owner["uid"])
+    told = server.send("PUT", f"{jobs}/counts/status", {**made, "status": {"succeeded": 1}})
+    assert told["status"]["succeeded"] == 1 and told["spec"]["completions"] == 2
+    server.send("DELETE", f"{jobs}/counts", {"kind": "DeleteOptions", "propagationPolicy": "Background"})
+    assert refused(server, "GET", f"{jobs}/counts", None) == (404, "NotFound")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -181,11 +182,18 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed in the middle of a request is no error of ours."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[TestCluster]:
     """Serve an empty cluster; its kubeconfig is written into `folder`."""
     closed = threading.Event()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, Store(), closed))
+    server = _Server(("127.0.0.1", 0), partial(_Handler, Store(), closed))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -56,9 +56,9 @@ def run(jobs: ReplayJobs, spec: ReplaySpec) -> Replay:
     return jobs.get(replay.id)
 
 
-def ended(jobs: ReplayJobs, replay_id: int) -> Replay:
+def ended(jobs: ReplayJobs, replay_id: int, timeout_s: float = 90) -> Replay:
     """The replay when it has ended, however."""
-    wait_until(lambda: jobs.get(replay_id).state.final, timeout_s=90, what="the replay to end")
+    wait_until(lambda: jobs.get(replay_id).state.final, timeout_s=timeout_s, what="the replay to end")
     return jobs.get(replay_id)
 
 

@@ -21,7 +21,6 @@ from services.deployments.kubernetes.sender_template import WORKER
 from services.deployments.senders import Senders
 from services.domain import ChangeNote, Deployment, Predictor
 from services.evidence.database import open_database
-from services.evidence.leases import Leases
 from services.evidence.store import EvidenceStore
 from services.jobs.queue import open_queue
 from services.jobs.replays import Replay, ReplayJobs
@@ -31,12 +30,13 @@ from services.traffic.rewards import Reward, RewardKind
 from tests.support import kube_server
 from tests.support.job_controller import JobController
 from tests.support.operator import StatusOperator
-from tests.support.replay_worker import LEASE_S
 from tests.support.seldon_arms import SeldonArms
 from tests.support.waiting import wait_until
 
 POD = "worker-0"
 SHARES = 3
+PATIENCE_S = 240
+"""Several processes start at once, and each loads the whole of Decant: on a crowded machine that takes a minute."""
 
 
 @dataclass
@@ -55,17 +55,14 @@ class SharedReplays:
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.store = EvidenceStore(open_database(self.environment["DECANT_DATABASE_URL"]))
-        self.jobs = self.worker(SenderJobs(self.cluster, POD, self.own))
+        self.jobs, self.store = self.worker(SenderJobs(self.cluster, POD, self.own))
 
-    def worker(self, senders: Senders | None) -> ReplayJobs:
-        """Another worker, which holds its leases for itself."""
+    def worker(self, senders: Senders) -> tuple[ReplayJobs, EvidenceStore]:
+        """Another worker with its store, which holds its leases for itself."""
         found = {key.removeprefix("DECANT_").lower(): value for key, value in self.environment.items()}
         settings = Settings(**{**found, "state_dir": self.folder / "worker"})  # type: ignore[arg-type]
-        database = open_database(settings.store_url)
-        store = EvidenceStore(database)
-        store.leases = Leases(database, LEASE_S)
-        return ReplayJobs(store, open_queue(settings), self.engine, settings, 20.0, 20.0, senders=senders)
+        store = EvidenceStore(open_database(settings.store_url))
+        return ReplayJobs(store, open_queue(settings), self.engine, settings, 20.0, 20.0, senders=senders), store
 
     def spec(self, **more: Any) -> ReplaySpec:
         standard: dict[str, Any] = {"rows": 240, "shuffle_seed": 3, **more}
@@ -78,7 +75,9 @@ class SharedReplays:
 
     def wait_for_rows(self, replay: int, rows: int) -> None:
         wait_until(
-            lambda: len(self.store.recorded_rows(replay)) >= rows, timeout_s=90, what=f"{rows} rows\n{self._said()}"
+            lambda: len(self.store.recorded_rows(replay)) >= rows,
+            timeout_s=PATIENCE_S,
+            what=f"{rows} rows\n{self._said()}",
         )
 
     def assert_all_rows_once(self, replay: Replay) -> None:

@@ -143,7 +143,12 @@ def worker_pod() -> Object:
         ],
     }
     return {
-        "metadata": {"name": "worker-abc-1", "uid": "u", "labels": {"app.kubernetes.io/component": "worker"}},
+        "metadata": {
+            "name": "worker-abc-1",
+            "uid": "u",
+            "labels": {"app.kubernetes.io/component": "worker", "sidecar.istio.io/inject": "false"},
+            "annotations": {"kubectl.kubernetes.io/restartedAt": "today"},
+        },
         "spec": {
             "containers": [{"name": "istio-proxy", "image": "proxy"}, worker],
             "initContainers": [{"name": "istio-init"}],
@@ -185,6 +190,7 @@ def test_senders_are_made_like_the_worker() -> None:
     assert [mount["name"] for mount in container["volumeMounts"]] == ["state", "tmp"]
     assert [volume["name"] for volume in made["volumes"]] == ["state", "tmp"]
     labels = spec["template"]["metadata"]["labels"]
+    assert labels["sidecar.istio.io/inject"] == "false" and spec["template"]["metadata"]["annotations"] == {}
     assert labels["app.kubernetes.io/name"] == "decant" and labels["app.kubernetes.io/component"] == "replay"
     assert pod == worker_pod(), "the pod that was read is left as it was"
 

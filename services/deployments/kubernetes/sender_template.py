@@ -35,6 +35,8 @@ _OF_POD = (
 )
 # No probes (they ask for the worker's sign of life) and no ports.
 _OF_CONTAINER = ("image", "imagePullPolicy", "command", "workingDir", "env", "envFrom", "resources", "securityContext")
+# Whether a service mesh puts a sidecar beside it, as annotation or label.
+_OF_METADATA = ("sidecar.istio.io/inject", "linkerd.io/inject")
 _INJECTED = "kube-api-access-"
 _TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -98,9 +100,15 @@ def job_of(pod: Mapping[str, Any], replay: int, shares: int) -> Object:
             "parallelism": shares,
             "backoffLimit": RESTARTS_PER_SENDER * shares,
             "ttlSecondsAfterFinished": KEPT_S,
-            "template": {"metadata": {"labels": labels}, "spec": template},
+            "template": {"metadata": _metadata(pod, labels), "spec": template},
         },
     }
+
+
+def _metadata(pod: Mapping[str, Any], labels: Mapping[str, str]) -> Object:
+    found = pod.get("metadata") or {}
+    made = {kind: _parts(found.get(kind) or {}, _OF_METADATA) for kind in ("labels", "annotations")}
+    return {"labels": {**made["labels"], **labels}, "annotations": made["annotations"]}
 
 
 def _parts(found: Mapping[str, Any], names: tuple[str, ...]) -> Object:
