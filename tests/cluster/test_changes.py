@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from services.deployments.kubernetes.cluster import APPLY
 from services.deployments.kubernetes.engine import KubernetesEngine
@@ -15,6 +16,7 @@ from services.deployments.kubernetes.ownership import MANAGER
 from services.deployments.kubernetes.seldon import core, item
 from services.deployments.kubernetes.status import version_of
 from services.deployments.manifest import PREFIX, to_manifest
+from services.deployments.unsent import unsent
 from services.domain import ChangeNote, Deployment, Predictor, Split
 from services.errors import Conflict, DecantError, Forbidden, Foreign, InvalidDeployment, InvalidInput
 from services.evidence.database import open_database
@@ -168,6 +170,22 @@ def test_a_foreign_deployment_is_shown_and_changed_only_after_saying_so(
     engine.set_traffic(namespace, "wine", Split.of({"a": 20, "b": 80}), note=ADA)
 
 
+def test_what_kubectl_put_beside_is_kept_and_so_not_left_out_of_a_file(
+    engine: KubernetesEngine, cluster: TestCluster, namespace: str
+) -> None:
+    beside = {"labels": {"team": "cellar"}, "svcOrchSpec": {"replicas": 2}}
+    written = to_manifest(wine(namespace))
+    for predictor in written["spec"]["predictors"]:
+        predictor.update(beside)
+
+    def left_out() -> tuple[str, ...]:
+        return unsent(written, yaml.safe_load(engine.preview(wine(namespace), note=ADA)))
+
+    assert left_out() == tuple(f"spec.predictors[{arm}].{field}" for arm in "ab" for field in beside)
+    apply_as(cluster, "kubectl", wine(namespace), **beside)
+    assert left_out() == ()
+
+
 def test_another_manager_that_takes_a_field_back_is_named(
     engine: KubernetesEngine, cluster: TestCluster, namespace: str
 ) -> None:
@@ -236,25 +254,27 @@ def test_a_missing_right_is_named_with_the_command_that_gives_it(cluster: TestCl
     engine.close()
 
 
+@pytest.mark.parametrize("name", ["ada", "Zoë Łukasiewicz"])
 def test_with_impersonation_the_cluster_decides_by_the_person(
-    cluster: TestCluster, operator: StatusOperator, namespace: str
+    cluster: TestCluster, operator: StatusOperator, namespace: str, name: str
 ) -> None:
+    person = ChangeNote(name, "b looks better")
     engine = KubernetesEngine(cluster.options(namespace, impersonate=True))
-    with pytest.raises(Forbidden, match="ada"):
-        engine.apply(wine(namespace), note=ADA)
+    with pytest.raises(Forbidden, match=name):
+        engine.apply(wine(namespace), note=person)
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
     rule = {"apiGroups": ["machinelearning.seldon.io"], "resources": ["seldondeployments"], "verbs": ["*"]}
     cluster.admin.send("POST", f"{rbac}/roles", {"metadata": {"name": "lead"}, "rules": [rule]})
     binding = {
         "metadata": {"name": "lead"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "lead"},
-        "subjects": [{"kind": "User", "name": "ada", "apiGroup": "rbac.authorization.k8s.io"}],
+        "subjects": [{"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}],
     }
     cluster.admin.send("POST", f"{rbac}/rolebindings", binding)
 
     def applied() -> bool:
         try:
-            engine.apply(wine(namespace), note=ADA)
+            engine.apply(wine(namespace), note=person)
         except Forbidden:
             return False  # the API server's view of the rules follows a moment later
         return True

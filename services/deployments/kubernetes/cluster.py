@@ -138,7 +138,7 @@ class Cluster:
         api = self._client()
         headers = {"Accept": JSON, "Content-Type": content_type}
         if as_user:
-            headers["Impersonate-User"] = as_user
+            headers["Impersonate-User"] = as_user.encode().decode("latin-1")  # what the server reads as UTF-8
         try:
             request = api.param_serialize(
                 method,
