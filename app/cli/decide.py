@@ -13,6 +13,8 @@ from app.cli.output import put_json, put_table, say
 
 if TYPE_CHECKING:
     from services.decisions.model import Decision, Kind
+    from services.decisions.rehearsal import Rehearsal
+    from services.errors import DecantError
     from services.factory import Services
 
 DEFAULT_WAIT_S = 180
@@ -27,7 +29,9 @@ override_option = click.option(
 decision_option = click.option(
     "--decision", type=int, metavar="ID", help="The one that is meant; the newest without it."
 )
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Say what would change and what would refuse it, and change nothing."
+)
 wait_option = click.option(
     "--wait",
     "wait_s",
@@ -59,7 +63,8 @@ def promote(**asked: Any) -> None:
     Example: python -m app promote wine --reason "better on every replay"
     JSON: {"id", "kind", "state", "winner", "loser", "champion", "verdict", "summary", "overridden", "gaps",
            "waiting", "who", "why", "at", "test", "undone_who", "undone_why", "steps", "did", ...}
-          with --dry-run {"changes": [sentence]}
+          with --dry-run {"changes": [sentence], "refusals": [{"sentence", "hint", "option", "exit_code"}],
+                           "overridden": [sentence]}
     """
     from services.decisions.model import Kind
 
@@ -171,13 +176,8 @@ def _decide(
     built = services()
     namespace, name = deployment_key(name, namespace)
     if dry_run:
-        found = built.verdicts.assess(namespace, name)
-        say(f"Test {found.test.id}: {found.headline}")
-        changes = built.decisions.preview(kind, found)
-        if as_json:
-            put_json({"changes": changes})
-        else:
-            click.echo("\n".join(changes))
+        because = note(built, reason, take_over=take_over)
+        _show_rehearsal(built.decisions.rehearse(kind, namespace, name, note=because, override=override), as_json)
         return
     made = built.decisions.decide(
         kind,
@@ -189,6 +189,38 @@ def _decide(
     )
     say(f"Decided on: {made.summary}")
     _show(_finish(built, made, wait_s), as_json)
+
+
+def _show_rehearsal(found: Rehearsal, as_json: bool) -> None:
+    """What would change, and what would be in the way; exits as the decision would."""
+    say(f"Test {found.assessment.test.id}: {found.assessment.headline}")
+    if as_json:
+        refusals = [
+            {"sentence": e.sentence, "hint": e.hint, "option": _option(e), "exit_code": e.exit_code}
+            for e in found.refusals
+        ]
+        put_json({"changes": found.changes, "refusals": refusals, "overridden": found.overridden})
+    elif found.changes:
+        click.echo("\n".join(found.changes))
+    for said in found.overridden:
+        say(f"Would be overridden, and recorded: {said}")
+    for error in found.refusals:
+        option = _option(error)
+        way = f"`{option}` decides in spite of it." if option else ""
+        say(f"It would be refused: {error.sentence} {error.hint} {way}".rstrip())
+    say("Nothing was changed: this was a dry run.")
+    if found.refusals:
+        click.get_current_context().exit(found.refusals[0].exit_code)
+
+
+def _option(error: DecantError) -> str:
+    """The option that gets around a refusal, or ""."""
+    from services.decisions.rehearsal import NotCarried
+    from services.errors import Foreign
+
+    if isinstance(error, NotCarried):
+        return "--override"
+    return "--take-over" if isinstance(error, Foreign) else ""
 
 
 def _tell(*, undoing: bool) -> Callable[[str, str], None]:

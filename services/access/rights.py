@@ -37,7 +37,7 @@ READS: Methods = _of(
     store__decisions="get recent unfinished",
     preflight="check left_out",
     verdicts="assess propose running tests unlike",
-    decisions="get preview recent report standing",
+    decisions="get preview recent rehearse report standing",
     health="all one",
 )
 

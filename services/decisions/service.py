@@ -26,12 +26,20 @@ from services.decisions.model import Decision, Kind, State, obstacles
 from services.decisions.plan import Progress
 from services.decisions.planning import consequences, make_plan
 from services.decisions.reading import decision_of
+from services.decisions.rehearsal import (
+    Rehearsal,
+    check_carried,
+    check_own,
+    check_reason,
+    check_running,
+    rehearse,
+)
 from services.decisions.reports import Reports
 from services.decisions.world import World
 from services.deployments.engine import Engine
 from services.deployments.identity import Identify
 from services.domain import ChangeNote
-from services.errors import Conflict, DecantError, Foreign, InvalidInput, NotFound, Unavailable
+from services.errors import Conflict, DecantError, InvalidInput, NotFound, Unavailable
 from services.evidence.decision_table import DecisionRecord, DecisionTable
 from services.evidence.leases import Leases
 from services.evidence.store import EvidenceStore
@@ -71,6 +79,11 @@ class Decisions:
         """What the decision would change, one sentence each. Raises like `decide`."""
         return consequences(make_plan(self._world, assessment, kind))
 
+    def rehearse(self, kind: Kind, namespace: str, name: str, *, note: ChangeNote, override: bool = False) -> Rehearsal:
+        """What `decide` would change now, and what it would be refused for. Raises NotFound without a test."""
+        found = self._assess(namespace, name)
+        return rehearse(self._table, self._world, found, kind, note=note, override=override)
+
     def decide(
         self,
         kind: Kind,
@@ -90,8 +103,8 @@ class Decisions:
         Returns the decision: done, or on its way and waiting for what it says.
 
         Raises:
-            InvalidInput: without a reason; if the test has ended; if the evidence does not carry the decision (see
-                `obstacles`) and it is not overridden.
+            InvalidInput: without a reason; if the test has ended; NotCarried if the evidence does not carry the
+                decision (see `obstacles`) and it is not overridden.
             NotFound: if the deployment, an arm or the test is gone.
             VerdictChanged: if the call, or which checks are red, is not what was seen.
             Conflict: if an arm serves another model than the test is about, or somebody changes the deployment or
@@ -100,25 +113,18 @@ class Decisions:
             Unavailable: if a part does not answer, before anything has changed.
             Rejected: if a part refused a step; everything has been taken back.
         """
-        if not note.why:
-            raise InvalidInput("A decision needs a reason.", "Say in a sentence why; it is kept in the history.")
+        check_reason(note)
         with self._lock.waited_for(namespace, name) as hold:
             check_free(self._table, self._world, namespace, name)
             found = self._assess(namespace, name, seen.test.id if seen is not None else None)
             now = self._world.tests.get(found.test.id)
-            if now.ended_at is not None:
-                raise InvalidInput(f"Test {now.id} has ended: {now.ended_why}.", "Start a new one.")
+            check_running(now)
             if seen is not None:
                 check_unchanged(seen, found)
             against = obstacles(kind, found)
-            if against and not override:
-                raise InvalidInput(
-                    f"The evidence does not carry this decision. {' '.join(against)}",
-                    "Repair what is wrong, or override it on purpose; the override is recorded.",
-                )
+            check_carried(against, override=override)
             plan = make_plan(self._world, found, kind)
-            if plan.managed_by and not note.take_over:
-                raise Foreign(f"Deployment “{name}”", [plan.managed_by])
+            check_own(plan, name, note)
             report = self._world.reports.keep(self._render(found))  # before the intent, so that a restart finds it
             hold.check()
             record = self._table.add(

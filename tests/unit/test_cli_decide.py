@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from app.cli import changes
 from app.cli import decide as commands
 from app.cli.main import cli
+from services.domain import Phase
 from tests.support.decisions import NAMESPACE, Desk
 from tests.support.waiting import free_port
 
@@ -70,6 +71,60 @@ def test_what_counts_is_the_verdict_at_the_moment_of_the_decision(desk: Desk, in
     data = json.loads(invoke("promote", NAME, "--reason", "better", "--override", "--json").stdout)
     assert (data["verdict"], data["state"]) == ("Do not trust yet", "done")
     assert data["overridden"] and data["did"][0] == "All traffic goes to b."
+
+
+class TestDryRun:
+    """Makes the checks of the decision and says each; exits as the decision would."""
+
+    def test_nothing_in_the_way(self, desk: Desk, invoke: Invoke) -> None:
+        tried = invoke("promote", NAME, "--reason", "better", "--dry-run")
+        assert tried.exit_code == 0, tried.output
+        assert "All traffic of a and b goes to b at once" in tried.stdout
+        assert "refused" not in tried.stderr
+        assert desk.decisions.recent(NAMESPACE, NAME) == [] and set(desk.arms(NAME)) == {"a", "b"}
+
+    def test_a_test_that_has_ended(self, invoke: Invoke) -> None:
+        invoke("end-test", NAME, "--reason", "no use")
+        for command in ("keep", "promote", "end-test"):
+            tried = invoke(command, NAME, "--reason", "worse", "--dry-run")
+            refused = invoke(command, NAME, "--reason", "worse")
+            assert tried.exit_code == refused.exit_code == 2
+            assert refused.stderr.splitlines()[0] in tried.stderr and "Test 1 has ended" in refused.stderr
+            assert tried.stdout == ""
+
+    def test_a_verdict_for_the_other_arm_and_what_overrides_it(self, desk: Desk, invoke: Invoke) -> None:
+        desk.assess(NAME, "keep")
+        tried = invoke("promote", NAME, "--reason", "better", "--dry-run")
+        assert tried.exit_code == invoke("promote", NAME, "--reason", "better").exit_code == 2
+        assert "The verdict is another." in tried.stderr and "`--override`" in tried.stderr
+        assert "All traffic of a and b goes to b" in tried.stdout, "what an override would change"
+        allowed = invoke("promote", NAME, "--reason", "better", "--dry-run", "--override")
+        assert allowed.exit_code == 0 and "Would be overridden, and recorded: The verdict is another." in allowed.stderr
+
+    def test_each_obstacle_is_said_and_the_first_gives_the_exit_code(self, desk: Desk, invoke: Invoke) -> None:
+        desk.assess(NAME, "distrust")
+        desk.engine.phases[NAMESPACE, NAME, "b"] = (Phase.FAILED, "no memory is left")
+        tried = invoke("promote", NAME, "--reason", "better", "--dry-run", "--json")
+        assert tried.exit_code == 2
+        data = json.loads(tried.stdout)
+        assert data["changes"] == [] and data["overridden"] == []
+        assert [(one["exit_code"], one["option"]) for one in data["refusals"]] == [(2, "--override"), (5, "")]
+        assert "43 % of A's sum" in data["refusals"][0]["sentence"]
+        assert "no memory is left" in data["refusals"][1]["sentence"]
+        overridden = invoke("promote", NAME, "--reason", "better", "--override", "--dry-run")
+        assert overridden.exit_code == invoke("promote", NAME, "--reason", "better", "--override").exit_code == 5
+
+    def test_a_deployment_that_another_tool_manages(self, desk: Desk, invoke: Invoke) -> None:
+        desk.engine.managers[NAMESPACE, NAME] = "argocd-controller"
+        tried = invoke("promote", NAME, "--reason", "better", "--dry-run")
+        assert tried.exit_code == invoke("promote", NAME, "--reason", "better").exit_code == 4
+        assert "managed by argocd-controller" in tried.stderr and "`--take-over`" in tried.stderr
+        taken = invoke("promote", NAME, "--reason", "better", "--dry-run", "--take-over")
+        assert taken.exit_code == 0 and "takes the deployment over from argocd-controller" in taken.stdout
+
+    def test_a_reason_of_blanks(self, invoke: Invoke) -> None:
+        tried = invoke("keep", NAME, "--reason", " ", "--dry-run")
+        assert tried.exit_code == 2 and "A decision needs a reason." in tried.stderr
 
 
 def test_undo_names_the_decision_and_is_bound_to_it(desk: Desk, invoke: Invoke) -> None:
