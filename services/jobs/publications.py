@@ -117,7 +117,7 @@ class Publications:
         """Those that a worker left behind, all of which can go on."""
         taken = self._store.leases.holders(_LEASE)
         found = self._store.publications.in_state([state.value for state in _LIVE])
-        return [record.id for record in found if f"{_LEASE}{record.id}" not in taken]
+        return [record.id for record in found if _lease(record.id) not in taken]
 
     def waiting(self) -> list[int]:
         """Those that nobody works on."""
@@ -136,10 +136,10 @@ class Publications:
                 return
             self._active.add(number)
         try:
-            if self._store.leases.take(f"{_LEASE}{number}"):  # else another worker is at it
+            if self._store.leases.take(_lease(number)):  # else another worker is at it
                 self._run(self._store.publications.get(number))
         finally:
-            self._store.leases.release(f"{_LEASE}{number}")
+            self._store.leases.release(_lease(number))
             with self._lock:
                 self._active.discard(number)
 
@@ -148,11 +148,17 @@ class Publications:
         if not self._move(record.id, _LIVE, **started):
             return
         folder = self._settings.paths.jobs / f"publication-{record.id}"
-        reporter = Reporter(self._store.publications, publication_of(record), self._halt)
+
+        def held() -> bool:
+            return self._store.leases.holds(_lease(record.id))
+
+        reporter = Reporter(self._store.publications, publication_of(record), self._halt, held)
         state, message = JobState.FAILED, "It ended by an unexpected error; see the worker's log."
         try:
             reporter.check()  # cancelled while a worker died
-            self._apply(record, self._publish(record, folder, reporter))
+            deployment = self._publish(record, folder, reporter)
+            reporter.check()
+            self._apply(record, deployment)
             state, message = JobState.DONE, ""
         except Stopped:
             state, message = JobState.CANCELLED, ""
@@ -160,7 +166,9 @@ class Publications:
             message = str(error)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            if state is JobState.CANCELLED and not reporter.cancelled:
+            if not held():
+                log.warning("publication %d is left to the worker that took it over", record.id)
+            elif state is JobState.CANCELLED and not reporter.cancelled:
                 log.info("publication %d waits for the next worker", record.id)
             else:
                 values = {"state": state.value, "message": message, "models": reporter.models}
@@ -230,6 +238,10 @@ class Publications:
 
     def _move(self, number: int, origins: Sequence[JobState], **values: Any) -> bool:
         return self._store.publications.move(number, [state.value for state in origins], **values)
+
+
+def _lease(number: int) -> str:
+    return f"{_LEASE}{number}"
 
 
 def _known(uri: str) -> str:

@@ -22,10 +22,17 @@ WRITE_EVERY_S = 0.4
 
 
 class Reporter:
-    """Keeps the models' progress of one publication. Not thread-safe: a publication runs in one thread."""
+    """Keeps the models' progress of one publication. Not thread-safe: a publication runs in one thread.
 
-    def __init__(self, table: PublicationTable, publication: Publication, halt: threading.Event) -> None:
-        self._table, self._number, self._halt = table, publication.id, halt
+    Args:
+        halt: set when the worker is to end.
+        held: whether the publication is still this worker's.
+    """
+
+    def __init__(
+        self, table: PublicationTable, publication: Publication, halt: threading.Event, held: Callable[[], bool]
+    ) -> None:
+        self._table, self._number, self._halt, self._held = table, publication.id, halt, held
         self._models = {model.predictor: replace(model, moved=Moved()) for model in publication.models}
         self._written_at = 0.0
         self.cancelled = False
@@ -53,11 +60,11 @@ class Reporter:
         self._tell(now=True)
 
     def check(self) -> None:
-        """Raises Stopped if somebody has cancelled it or the worker is to end."""
+        """Raises Stopped if somebody has cancelled it, the worker is to end, or another worker has taken it over."""
         self._tell(now=True)
 
     def _tell(self, *, now: bool) -> None:
-        if self._halt.is_set():
+        if self._halt.is_set() or not self._held():
             raise Stopped
         if not now and time.monotonic() - self._written_at < WRITE_EVERY_S:
             return
