@@ -124,7 +124,9 @@ class ReplaySender:
             raise
         busy = (time.process_time() - cpu) / max(time.monotonic() - began, 1e-9)
         hooks.say(replace(end, busy=busy))
-        return not self._signal.requested
+        whole = not self._signal.requested
+        log.info("replay %d: share %d %s", record.id, self._share.index, "is sent" if whole else "holds still")
+        return whole
 
 
 def patiently(act: Callable[[], T], patience_s: float) -> T:
