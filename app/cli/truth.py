@@ -55,14 +55,16 @@ def truth(
     are new go to the arm that earned them as feedback, if the row was sent in the running A/B test (without one: since
     the deployment last changed), under the split in force, and the test goes by the same reward. All others live in the
     ledger alone, as do rows sent to an arm of choice and rewards that can be negative. The same file twice changes
-    nothing.
+    nothing. A line that says something else than what is stored is counted apart and changes nothing without --replace.
+    Refused are truths that are no number where the target is one, and rewards that the running A/B test cannot pay.
 
     \b
     Example: python -m app truth labels.csv --dry-run
              python -m app truth labels.csv --reward bounded --scale 0.5
              python -m app truth --resend
-    JSON: {"lines", "attached", "replaced", "kept", "unknown", "unknown_puids", "unanswered", "bad",
-           "bad_lines": [{line, words}], "aside": {reason: count}, "fed", "unfed", "feedback_error", "dry_run"}
+    JSON: {"lines", "attached", "replaced", "kept", "contradicts", "contradictions": [{line, words}], "unknown",
+           "unknown_puids", "unanswered", "bad", "bad_lines": [{line, words}], "aside": {reason: count}, "fed",
+           "unfed", "feedback_error", "dry_run"}
     """
     if bool(file) == resend:
         raise click.UsageError("Give a file, or --resend.")
@@ -123,21 +125,29 @@ def _shower(line: ProgressLine, total: int | None) -> Callable[[Report], None]:
 def _put(report: Report, *, resent: bool) -> None:
     if not resent:
         put_table(
-            ("lines", "attached", "replaced", "had it already", "unknown puid", "no answer", "bad"),
+            ("lines", "attached", "replaced", "had it already", "contradict", "unknown puid", "no answer", "bad"),
             [
                 tuple(
                     f"{n:,}"
                     for n in (
-                        report.lines, report.attached, report.replaced, report.kept, report.unknown,
-                        report.unanswered, report.bad,
+                        report.lines, report.attached, report.replaced, report.kept, report.contradicts,
+                        report.unknown, report.unanswered, report.bad,
                     )
                 )
             ],
-            right=range(7),
+            right=range(8),
         )  # fmt: skip
     if report.unknown_puids:
         more = report.unknown - len(report.unknown_puids)
-        say(f"Nobody knows {', '.join(report.unknown_puids)}{f' and {more:,} more' if more else ''}.")
+        rest = f" and {more:,} more" if more else ""
+        say(f"No prediction has the puid{'s' * (report.unknown != 1)} {', '.join(report.unknown_puids)}{rest}.")
+    if report.contradicts:
+        verb = "contradicts" if report.contradicts == 1 else "contradict"
+        say(f"{report.contradicts:,} {verb} what is stored, which stays; use --replace to replace it.")
+    for one in report.contradictions:
+        say(f"Line {one.line:,}: {one.words}.")
+    if more := report.contradicts - len(report.contradictions):
+        say(f"And {more:,} more.")
     for bad in report.bad_lines:
         say(f"Line {bad.line:,}: {bad.words}.")
     if more := report.bad - len(report.bad_lines):

@@ -24,6 +24,7 @@ from services.truths.report import Report
 
 PREVIEWED = 5
 REPLAYS, CHOSEN = "As the replay that sent the row", "By one formula"
+REPLACE = "Replace what is there and differs"
 WAITING_COUNTED = 1_000
 _RESULT = "late-truth-result"
 
@@ -99,7 +100,7 @@ def _draw_attach(deployment: Deployment, text: str, header: Header, upload: str)
         else:
             st.caption("Single requests have no replay: their truths are kept without a reward.")
     replace = st.checkbox(
-        "Replace what is there and differs",
+        REPLACE,
         key="late-truth-replace",
         help="Else it stays as it is. What was replaced is recorded; an arm's counter keeps the first reward.",
     )
@@ -145,6 +146,8 @@ def draw_report(report: Report) -> None:
             rest = f" and {fmt.count(more)} more" if more else ""
             named = f"puid{'s' * (report.unknown != 1)} {escape(', '.join(report.unknown_puids))}"
             st.caption(f"No prediction of this deployment has the {named}{rest}.")
+        if report.contradicts:
+            st.warning(contradiction_words(report), icon=":material/difference:")
         for bad in report.bad_lines:
             st.caption(f":red[Line {fmt.count(bad.line)}: {escape(bad.words)}.]")
         if more := report.bad - len(report.bad_lines):
@@ -159,12 +162,22 @@ def draw_report(report: Report) -> None:
             )
 
 
+def contradiction_words(report: Report) -> str:
+    """The lines that say something else than what is stored, in Markdown. Pure."""
+    verb = "contradicts" if report.contradicts == 1 else "contradict"
+    said = f"{fmt.count(report.contradicts)} {verb} what is stored, which stays. Tick “{REPLACE}” to replace it."
+    lines = [f"- Line {fmt.count(one.line)}: {escape(one.words)}" for one in report.contradictions]
+    more = report.contradicts - len(lines)
+    return "\n".join([said, *lines, *([f"- and {fmt.count(more)} more"] if more else [])])
+
+
 def _draw_counts(report: Report) -> None:
     st.markdown("**What would happen**" if report.dry_run else "**What became of the file**")
     counts = {
         "Attached": report.attached,
         "Replaced": report.replaced,
         "Had it already": report.kept,
+        "Contradict": report.contradicts,
         "Unknown puid": report.unknown,
         "No answer": report.unanswered,
         "Bad line": report.bad,

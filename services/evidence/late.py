@@ -28,6 +28,9 @@ Aside = Callable[[Row, Mapping[str, Any] | None, bool], str]
 is not for the arm's counter, in words, or ""."""
 
 
+Unfit = Callable[[Row, "LateTruth", Mapping[str, Any] | None], str]
+"""Asked with a row, what became known of it and the spec of its replay: why it cannot be, in words, or ""."""
+
 PAST_SPLIT = "they were sent to an arm past the split"
 """Why a reward stays in the ledger alone where no split chose the arm."""
 
@@ -59,10 +62,11 @@ class Fate(StrEnum):
 
     ATTACHED = "attached"
     REPLACED = "replaced"
-    KEPT = "kept"  # it was there before: the same, or another that was not to be replaced
+    KEPT = "kept"  # the same was there before
+    CONTRADICTS = "contradicts"  # another was there before, and was not to be replaced
     UNKNOWN = "unknown"  # no prediction has this puid
     UNANSWERED = "unanswered"  # the request failed, so there is no prediction
-    BAD = "bad"  # the truth is nothing that the reward can be computed from
+    BAD = "bad"  # nothing that can be true of the row, or that the reward can be computed from
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,13 @@ def attach(
     only: tuple[str, str] | None = None,
     overwrite: bool = False,
     aside: Aside | None = None,
+    unfit: Unfit | None = None,
 ) -> tuple[list[Attached], list[int]]:
     """Write what is new, and with `overwrite` what is different; each puid at most once in `found`.
 
     The connection must hold the write lock. Returns the fates, in the order of `found`, and the ids of the outcomes
     whose reward the arm's counter should now get: they are FEEDBACK_FAILED until `fed` says otherwise. Rewards for
-    which `aside` has words, and those of rows past the split, are not among them.
+    which `aside` has words, and those of rows past the split, are not among them. What `unfit` has words for is BAD.
     """
     rows = _rows(connection, [late.puid for late in found], only)
     specs = _specs(connection, {row["replay"] for group in rows.values() for row in group})
@@ -108,14 +113,23 @@ def attach(
             if row["status"] == OutcomeStatus.PREDICTION_FAILED.value:
                 fate = Fate.UNANSWERED
                 continue
+            spec = specs.get(row["replay"])
+            if unfit is not None and (words := unfit(row, late, spec)):
+                fate = Fate.BAD
+                break
+            against = _contradiction(row, late)
+            if against and not overwrite:
+                fate, words = Fate.CONTRADICTS, against
+                continue
             try:
-                after, reason = _amended(row, late, pricing, specs.get(row["replay"]), overwrite, aside)
+                after, reason = _amended(row, late, pricing, spec, bool(against), overwrite, aside)
             except InvalidPayload as error:
                 fate, words = Fate.BAD, ". ".join(part.rstrip(".") for part in (error.sentence, error.hint) if part)
                 break
             if after is not None:
                 replaced = _differs(row["truth"], after["truth"]) or _differs(row["reward"], after["reward"])
-                fate = Fate.REPLACED if replaced else Fate.ATTACHED
+                if fate is not Fate.CONTRADICTS:  # of another row of this puid, which is worth more words
+                    fate = Fate.REPLACED if replaced else Fate.ATTACHED
                 changes.add(row, after, replaced)
                 reasons += [reason] if reason else []
         fates.append(Attached(late, fate, words, tuple(reasons)))
@@ -139,16 +153,12 @@ def _amended(
     late: LateTruth,
     pricing: Pricing,
     spec: Mapping[str, Any] | None,
+    contradicts: bool,
     overwrite: bool,
     aside: Aside | None,
 ) -> tuple[dict[str, Any] | None, str]:
     """The row with what became known, or None if nothing changes; and why a reward stays in the ledger alone."""
     truth_given, reward_given = plain(late.truth), late.reward
-    contradicts = (truth_given is not None and _differs(row["truth"], truth_given)) or (
-        reward_given is not None and _differs(row["reward"], reward_given)
-    )
-    if contradicts and not overwrite:
-        return None, ""
     truth = row["truth"] if truth_given is None else truth_given
     reward, by_formula = row["reward"] if reward_given is None else float(reward_given), False
     if reward_given is None and truth_given is not None and (row["reward"] is None or overwrite):
@@ -167,6 +177,14 @@ def _amended(
     elif row["status"] == OutcomeStatus.FEEDBACK_FAILED.value:  # it waited, and need not any more
         after |= {"status": OutcomeStatus.OK.value, "error": ""}
     return after, reason
+
+
+def _contradiction(row: Row, late: LateTruth) -> str:
+    """What is stored and something else than what became known, in words without a full stop, or ""."""
+    for name, given in (("truth", plain(late.truth)), ("reward", late.reward)):
+        if given is not None and _differs(row[name], given):
+            return f"the {name} stored for {late.puid} is {single(row[name])}, the file says {single(given)}"
+    return ""
 
 
 def _wants_feedback(row: Row, reward: float | None) -> bool:

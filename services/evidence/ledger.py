@@ -13,7 +13,7 @@ from services.domain import Outcome
 from services.evidence.blocks import Block, PairBlock
 from services.evidence.door import connect, write
 from services.evidence.feeding import Unfed, fed, unfed
-from services.evidence.late import Aside, Attached, LateTruth, Pricing, attach, deployments_of
+from services.evidence.late import Aside, Attached, LateTruth, Pricing, Unfit, attach, deployments_of
 from services.evidence.reading import (
     PairRow,
     PairRows,
@@ -121,6 +121,7 @@ class Ledger:
         overwrite: bool = False,
         dry_run: bool = False,
         aside: Aside | None = None,
+        unfit: Unfit | None = None,
     ) -> tuple[list[Attached], list[int]]:
         """Write truths and rewards into rows and sums, in one transaction; see services.evidence.late.attach.
 
@@ -131,12 +132,15 @@ class Ledger:
             overwrite: replace what is there and differs, and record what it was.
             dry_run: say what would happen, and change nothing.
             aside: says of which rewards the counters should not hear; None lets all through.
+            unfit: says of which truths and rewards the row cannot be; None lets all through.
 
         Returns:
             The fates in the order of `found`, and the ids of the outcomes whose arm should get the reward as feedback.
         """
         with write(self._database) as connection:
-            done = attach(connection, found, pricing, who=who, why=why, only=only, overwrite=overwrite, aside=aside)
+            done = attach(
+                connection, found, pricing, who=who, why=why, only=only, overwrite=overwrite, aside=aside, unfit=unfit
+            )
             if dry_run:
                 connection.rollback()
         return done

@@ -148,6 +148,18 @@ class Reward:
             return min(sampled(self.expression), default=0.0) >= 0
         return self.kind not in _NEGATIVE
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the most that a row can earn; infinite where there is no such thing, or nobody knows."""
+        match self.kind:
+            case RewardKind.BOUNDED | RewardKind.HIT | RewardKind.BRIER:
+                return 0.0, 1.0
+            case RewardKind.TUTORIAL:
+                return 0.0, math.inf
+            case RewardKind.FORMULA:
+                return -math.inf, math.inf
+        return -math.inf, 0.0
+
     def to_json(self) -> dict[str, Any]:
         stored: dict[str, Any] = {"kind": str(self.kind), "scale": self.scale}
         return {**stored, "formula": self.expression} if self.expression else stored

@@ -23,6 +23,7 @@ from services.traffic.client import PredictionClient
 from services.traffic.rewards import Reward
 from services.truths.counting import Counting
 from services.truths.files import BadLine, read_truths
+from services.truths.fitting import Fitting
 from services.truths.report import Report
 
 CHUNK = 1_000
@@ -75,6 +76,7 @@ def attach_truths(
 ) -> Report:
     """Attach what a CSV file says to the predictions it names, and give feedback for rewards that are new.
 
+    What cannot be true of its row is refused, line by line; see services.truths.fitting.
     Counters hear only of rows that tell of the running test and the split in force; see services.truths.counting.
 
     Args:
@@ -101,7 +103,15 @@ def attach_truths(
         formula = Formula(reward)
         aside = counting.gate(formula.of)
         fates, to_feed = store.ledger.attach(
-            late, formula, who=who, why=why, only=only, overwrite=overwrite, dry_run=dry_run, aside=aside
+            late,
+            formula,
+            who=who,
+            why=why,
+            only=only,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            aside=aside,
+            unfit=Fitting(counting.test_of, formula.of),
         )
         for one in fates:
             report.add(one)

@@ -70,6 +70,10 @@ class Counting:
         """Why a row of this deployment is not for the counters, or ""."""
         return self._present[key].aside(segment, at) if key in self._present else ""
 
+    def test_of(self, key: Key) -> ABTestRecord | None:
+        """The running test of a deployment, unless one of its models has been replaced."""
+        return self._present[key].test if key in self._present else None
+
     def gate(self, priced: Priced) -> Callable[[Mapping[str, Any], Mapping[str, Any] | None, bool], str]:
         """The same for rows of the ledger, as services.evidence.late.attach asks; `priced` names the formula."""
 

@@ -11,7 +11,7 @@ from services.truths.counting import aside_sentence
 from services.truths.files import BadLine
 
 NAMED = 10
-"""Unknown puids and bad lines that are named; the rest is counted."""
+"""Unknown puids, contradictions and bad lines that are named; the rest is counted."""
 
 
 @dataclass
@@ -22,7 +22,8 @@ class Report:
         lines: read, without the header and empty ones.
         attached: predictions that got a truth or reward.
         replaced: predictions whose truth or reward is another now.
-        kept: that had one already, the same or another.
+        kept: that had the same already.
+        contradicts: that have another, which stays; `contradictions` are the first few, with what is stored.
         unknown: puids that no prediction has; `unknown_puids` are the first few.
         unanswered: puids of requests that failed.
         bad: lines that cannot be used; `bad_lines` are the first few, by line.
@@ -35,6 +36,7 @@ class Report:
     attached: int = 0
     replaced: int = 0
     kept: int = 0
+    contradicts: int = 0
     unknown: int = 0
     unanswered: int = 0
     bad: int = 0
@@ -44,6 +46,7 @@ class Report:
     dry_run: bool = False
     unknown_puids: list[str] = field(default_factory=list)
     bad_lines: list[BadLine] = field(default_factory=list)
+    contradictions: list[BadLine] = field(default_factory=list)
     aside: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -73,4 +76,6 @@ class Report:
         elif one.fate is Fate.BAD:
             self.add_bad(BadLine(one.late.line, one.words))
         else:
+            if one.fate is Fate.CONTRADICTS and len(self.contradictions) < NAMED:
+                self.contradictions.append(BadLine(one.late.line, one.words))
             setattr(self, one.fate.value, getattr(self, one.fate.value) + 1)

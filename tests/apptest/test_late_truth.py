@@ -105,7 +105,10 @@ def test_another_formula_and_replacing_what_is_there(late: Late) -> None:
     app = press(upload(late.open(), "puid,truth\nr1-0-0,6\n"), "Attach")
     app = upload(app, "puid,truth\nr1-0-0,5\n")
     press(app, "Attach")
-    assert "Had it already 1" in texts(app)
+    said = texts(app)
+    assert "Had it already 0" in said and "Contradict 1" in said
+    assert "1 contradicts what is stored" in said
+    assert "Line 2: the truth stored for r1-0-0 is 6, the file says 5" in said
     app.checkbox(key="late-truth-replace").check().run()
     app.segmented_control(key="late-truth-by").set_value("By one formula").run()
     app.selectbox(key="late-truth-reward").set_value("hit").run()

@@ -164,9 +164,9 @@ def test_a_truth_that_the_formula_cannot_use_is_told_by_its_line(world: World) -
     report = world.attach("puid,truth\nr1-0-1,red\nr1-0-2,6\n,6\nr1-0-3,white\n")
     assert (report.attached, report.bad) == (1, 3)
     assert [(bad.line, bad.words) for bad in report.bad_lines] == [
-        (2, "truth: “red” is not a number. Use hit or miss for classes"),
+        (2, "the truth “red” is not a number, and the reward needs one; use hit or miss for classes"),
         (4, "the puid is missing"),
-        (5, "truth: “white” is not a number. Use hit or miss for classes"),
+        (5, "the truth “white” is not a number, and the reward needs one; use hit or miss for classes"),
     ]
 
 

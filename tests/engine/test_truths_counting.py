@@ -172,3 +172,67 @@ def test_a_dry_run_says_what_would_stay(world: World) -> None:
     report = world.attach("puid,truth\nr1-0-1,6\n", dry_run=True)
     assert report.aside_sentences == ["1 stays in the ledger alone: its split is no longer in force"]
     assert world.ledger() == {"r1-0-1": (None, "ok")}
+
+
+class TestFitting:
+    """What cannot be true of its row is refused with its line, and changes nothing."""
+
+    @pytest.mark.parametrize("replace", [False, True])
+    def test_rewards_that_the_running_test_cannot_pay(self, world: World, replace: bool) -> None:
+        world.begin()
+        world.sent(1, 2, 3)
+        world.attach("puid,reward\nr1-0-1,0.5\n")
+        file = "puid,reward\nr1-0-1,400\nr1-0-2,-3\nr1-0-3,1\n"
+        report = world.attach(file, overwrite=replace, dry_run=replace)
+        assert (report.bad, report.attached, report.replaced) == (2, 1, 0)
+        first, second = report.bad_lines
+        assert first.line == 2 and first.words.startswith(
+            "the reward 400 is not within 0 to 1, which is what A/B test 1"
+        )
+        assert second.line == 3 and "the reward −3 is not within 0 to 1" in second.words
+        assert world.ledger()["r1-0-1"][0] == 0.5
+        check_sums(world.store, "b")
+
+    def test_rewards_outside_of_the_test_may_be_anything(self, world: World) -> None:
+        world.sent(1, replay=2)
+        assert world.attach("puid,reward\nr2-0-1,400\n").attached == 1
+        world.sent(2, replay=2)
+        world.begin()
+        world.sent(3, replay=2)
+        report = world.attach("puid,reward\nr2-0-2,400\nr2-0-3,400\n")
+        assert (report.attached, report.bad) == (2, 0), "one before the test, one of a replay by another reward"
+
+    @pytest.mark.parametrize("replay", [1, 2], ids=["bounded", "hit"])
+    def test_a_truth_that_is_no_number_where_the_target_is_one(self, world: World, replay: int) -> None:
+        world.sent(1, 2, replay=replay)
+        world.attach(f"puid,truth\nr{replay}-0-1,6\n")
+        report = world.attach(f"puid,truth\nr{replay}-0-1,abc\nr{replay}-0-2,abc\n", overwrite=True)
+        assert [bad.line for bad in report.bad_lines] == [2, 3] and report.replaced == report.attached == 0
+        assert all(bad.words.startswith("the truth “abc” is not a number, and") for bad in report.bad_lines)
+
+    def test_the_test_says_what_the_target_is_where_no_replay_does(self, world: World) -> None:
+        world.begin()
+        now = datetime.now(UTC)
+        world.store.ledger.record([outcome(1, "b", None, puid="p1", prediction=5.0, truth=None, reward=None, at=now)])
+        assert world.attach("puid,truth\np1,abc\n").bad == 1
+        assert world.attach("puid,truth\np1,6\n").attached == 1
+
+    def test_labels_of_classes_and_of_a_formula_are_none_of_its_business(self, world: World) -> None:
+        formula = Reward(RewardKind.FORMULA, expression="y_pred if y == 'good' else 0")
+        assert new_replay(world.store, reward=formula.to_json()) == 3
+        world.sent(1, replay=3)
+        assert world.attach("puid,truth\nr3-0-1,good\n").attached == 1
+        label = outcome(1, "b", 2, prediction="good", truth=None, reward=None, at=datetime.now(UTC))
+        world.store.ledger.record([label])
+        assert world.attach("puid,truth\nr2-0-1,bad\n").attached == 1
+
+
+def test_what_contradicts_the_ledger_is_counted_and_listed_as_that(world: World) -> None:
+    world.sent(*range(15))
+    world.attach("puid,truth\n" + "".join(f"r1-0-{n},6\n" for n in range(15)))
+    report = world.attach("puid,truth\nr1-0-0,6\n" + "".join(f"r1-0-{n},9\n" for n in range(1, 15)))
+    assert (report.kept, report.contradicts, len(report.contradictions)) == (1, 14, 10)
+    assert (report.contradictions[0].line, report.contradictions[0].words) == (
+        3,
+        "the truth stored for r1-0-1 is 6, the file says 9",
+    )

@@ -65,7 +65,11 @@ def test_truths_reach_the_ledger_and_wait_for_their_arm(store: EvidenceStore, tr
 def test_what_is_there_is_replaced_only_when_asked_for(store: EvidenceStore, truths: str) -> None:
     assert decant("truth", truths).exit_code == 0
     other = "puid,truth\nr1-0-0,7\n"
-    assert json.loads(decant("truth", "-", "--json", input=other).stdout)["kept"] == 1
+    report = json.loads(decant("truth", "-", "--json", input=other).stdout)
+    assert (report["kept"], report["contradicts"]) == (0, 1)
+    told = decant("truth", "-", input=other)
+    assert "1 contradicts what is stored, which stays; use --replace to replace it." in told.stderr
+    assert "Line 2: the truth stored for r1-0-0 is 5, the file says 7." in told.stderr
     replaced = decant("truth", "-", "--replace", "--reward", "squared", "--why", "typo", "--json", input=other)
     assert json.loads(replaced.stdout)["replaced"] == 1
     (changed,) = [o for o in store.outcomes("seldon", "wine") if o.puid == "r1-0-0"]

@@ -105,7 +105,11 @@ def test_what_is_there_stays_unless_it_is_to_be_replaced_and_then_that_is_record
 ) -> None:
     new_replay(store)
     store.ledger.record([outcome(1, prediction=5.5, truth=6, reward=0.5), outcome(2)])
-    assert attach(store, LateTruth("r1-0-1", truth=5)) == ([Fate.KEPT], [])
+    done, to_feed = store.ledger.attach([LateTruth("r1-0-1", truth=5, line=2)], NearTruth(), who="ann")
+    assert ([one.fate for one in done], to_feed) == ([Fate.CONTRADICTS], [])
+    assert done[0].words == "the truth stored for r1-0-1 is 6, the file says 5"
+    assert attach(store, LateTruth("r1-0-1", reward=0.25))[0] == [Fate.CONTRADICTS]
+    assert attach(store, LateTruth("r1-0-1", truth=6, reward=0.5))[0] == [Fate.KEPT]
     assert row(store, "r1-0-1").truth == 6
     fates, to_feed = attach(store, LateTruth("r1-0-1", truth=5.25), overwrite=True, why="the lab erred")
     assert (fates, to_feed) == ([Fate.REPLACED], [])  # a counter cannot take back what it has counted
