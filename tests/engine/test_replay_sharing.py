@@ -13,7 +13,7 @@ from services.datasets import ReplayDatasets
 from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.sender_jobs import SenderJobs
 from services.domain import ChangeNote
-from services.errors import InvalidInput
+from services.errors import Forbidden, InvalidInput
 from services.evidence.database import open_database
 from services.evidence.schema import leases as lease_table
 from services.jobs.states import JobState
@@ -227,9 +227,30 @@ def sent_alone(shared: SharedReplays, cluster: Cluster, namespace: str) -> str:
 
 
 def test_without_the_right_to_jobs_the_worker_sends_it_and_says_so(shared: SharedReplays, cluster: TestCluster) -> None:
-    said = sent_alone(shared, Cluster(str(cluster.users["ada"])), cluster.namespace())
+    ada, namespace = Cluster(str(cluster.users["ada"])), cluster.namespace()
+    said = sent_alone(shared, ada, namespace)
     assert said.startswith("one worker, since there can be no Job. The cluster does not let ada get jobs.batch")
     assert "--verb=get --resource=jobs.batch" in said
+
+    make_worker_pod(cluster.admin, namespace, {})
+    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+    rules = [{"apiGroups": ["", "batch"], "resources": ["jobs", "pods"], "verbs": ["get", "list"]}]
+    cluster.admin.send("POST", f"{rbac}/roles", {"metadata": {"name": "looks"}, "rules": rules})
+    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "ada"}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "looks"}
+    cluster.admin.send(
+        "POST", f"{rbac}/rolebindings", {"metadata": {"name": "looks"}, "roleRef": role, "subjects": [user]}
+    )
+    wait_until(lambda: may_look(ada, namespace), what="the API server to know the new rights")
+    said = sent_alone(shared, ada, namespace)
+    assert "The cluster does not let ada create jobs.batch" in said and "--verb=create --resource=jobs.batch" in said
+
+
+def may_look(cluster: Cluster, namespace: str) -> bool:
+    try:
+        return SenderJobs(cluster, POD, namespace).look(1) is None
+    except Forbidden:
+        return False
 
 
 def test_a_kubernetes_without_indexed_jobs_is_noticed_before_there_is_one(

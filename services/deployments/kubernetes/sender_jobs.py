@@ -32,13 +32,13 @@ class SenderJobs:
         """An old API server drops the mode of a Job without a word, so it is asked first what it would make of it."""
         pod = self._cluster.get(f"{core(self._namespace, 'pods')}/{self._pod}")
         wanted = job_of(pod, replay, shares)
-        tried = self._cluster.send("POST", self._jobs, wanted, query={"dryRun": "All"})
-        if (tried.get("spec") or {}).get("completionMode") != "Indexed":
-            raise StartFailed(
-                f"The Job {job_name(replay)}",
-                f"this Kubernetes is older than {FIRST_WITH_INDEXED_JOBS} and has no indexed Jobs",
-            )
         try:
+            tried = self._cluster.send("POST", self._jobs, wanted, query={"dryRun": "All"})
+            if (tried.get("spec") or {}).get("completionMode") != "Indexed":
+                raise StartFailed(
+                    f"The Job {job_name(replay)}",
+                    f"this Kubernetes is older than {FIRST_WITH_INDEXED_JOBS} and has no indexed Jobs",
+                )
             self._cluster.send("POST", self._jobs, wanted)
         except ApiRefused as refused:
             if refused.reason != "AlreadyExists":  # made by an attempt whose answer was lost
