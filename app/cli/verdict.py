@@ -119,7 +119,7 @@ def _line(row: MetricRow, names: Any) -> tuple[str, ...]:
     from services.verdict import words
 
     def cell(of: Cell) -> tuple[str, str]:
-        return words.value(of.value, row.unit), f"{of.n:,}"
+        return words.measured(of, row), f"{of.n:,}"
 
     change = words.change(row.difference.estimate if row.difference else None, row.unit)
     bounds = words.bounds(row.difference, row.unit) if row.difference else ""

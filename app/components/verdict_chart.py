@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from datetime import timedelta, tzinfo
+from datetime import tzinfo
 from typing import Any
 
 from app import format as fmt
@@ -16,8 +16,6 @@ from services.verdict.model import Assessment, CurvePoint, Mark, Strand
 from services.verdict.rule import Source
 
 HEIGHT_PX = 280
-LEAST_ASIDE = timedelta(minutes=1)
-"""To either side of a curve that is a single point."""
 SETTLED = 0.2
 """Of the points, those after this share of all n set the height of the axis: the first intervals are very wide."""
 
@@ -31,7 +29,7 @@ def draw_difference(assessment: Assessment, strand: Strand, zone: tzinfo, *, key
 
 
 def difference_figure(assessment: Assessment, strand: Strand, zone: tzinfo) -> dict[str, Any]:
-    """The figure as Plotly takes it; an empty one says why. Pure."""
+    """The figure of two looks or more as Plotly takes it; an empty one says why. Pure."""
     minimum = assessment.test.rule.minimum_effect
     if not strand.curve:
         return {
@@ -69,11 +67,7 @@ def difference_figure(assessment: Assessment, strand: Strand, zone: tzinfo) -> d
             "hovertemplate": "%{text}<extra></extra>",
         },
     ]
-    if len(strand.curve) == 1:  # neither a line nor a band: a point with its interval
-        only = strand.curve[0].interval
-        bars = {"array": [only.high - only.estimate], "arrayminus": [only.estimate - only.low], "symmetric": False}
-        traces = [{**traces[-1], "mode": "markers", "error_y": {**bars, "type": "data", "color": color, "width": 8}}]
-    ends = _ends(assessment, strand, zone)
+    ends = _ends(strand, zone)
     traces.append(_level(ends, 0.0, "no difference", "solid", 2))
     if minimum:
         traces.append(_level(ends, minimum, f"minimum effect {fmt.number(minimum, 4)}", "6px,4px", 1.5))
@@ -85,14 +79,11 @@ def difference_figure(assessment: Assessment, strand: Strand, zone: tzinfo) -> d
     return {"data": traces, "layout": _layout(strand, ends, _heights(strand.curve, minimum))}
 
 
-def _ends(assessment: Assessment, strand: Strand, zone: tzinfo) -> tuple[Any, Any]:
+def _ends(strand: Strand, zone: tzinfo) -> tuple[Any, Any]:
     """Where the axis begins and ends."""
     first, last = strand.curve[0], strand.curve[-1]
     if strand.source is Source.PAIRED:
-        return 0, last.n * (2 if len(strand.curve) == 1 else 1)
-    if len(strand.curve) == 1:  # the point in the middle, so that neither it nor its interval is cut off
-        aside = max(fmt.aware(first.at) - fmt.aware(assessment.test.started_at), LEAST_ASIDE)
-        return local_time(first.at - aside, zone), local_time(first.at + aside, zone)
+        return 0, last.n
     return local_time(first.at, zone), local_time(last.at, zone)
 
 

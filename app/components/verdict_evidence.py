@@ -35,7 +35,10 @@ def draw_evidence(assessment: Assessment, zone: tzinfo, *, key: str) -> None:
                 st.caption(MISSING[source])
                 link_to_replay(assessment.test, "Start a replay")
                 continue
-            draw_difference(assessment, strand, zone, key=key)
+            if len(strand.curve) == 1:
+                st.markdown(escape(words.one_look(strand)))
+            else:
+                draw_difference(assessment, strand, zone, key=key)
             st.caption(escape(footnote(strand)))
             if source is Source.LIVE and (said := words.beside(assessment)):
                 st.caption(f":material/info: {escape(said)}")

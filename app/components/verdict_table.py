@@ -41,7 +41,7 @@ def level_note(assessment: Assessment) -> str:
         return ""
     rule = assessment.test.rule
     half = ", and so do the two sources that may decide" if rule.alpha_each < rule.alpha else ""
-    return f": {said} (the guardrails share alpha {rule.alpha:g}{half})"
+    return f": {said} (failures and slowness are guardrails, which share alpha {rule.alpha:g}{half})"
 
 
 def table_html(assessment: Assessment, colors: dict[str, str]) -> str:
@@ -89,7 +89,7 @@ def _row(
         bar = interval_bar(row.difference, axis, colors[row.better], line=line, said=said)
     return (
         f'<tr class="{"dv-first" if first else ""}"><td>{title}<small>{_source(row)}</small></td>'
-        f"{_cell(row.a, row.unit, names.a)}{_cell(row.b, row.unit, names.b)}"
+        f"{_cell(row.a, row, names.a)}{_cell(row.b, row, names.b)}"
         f'<td class="dv-number">{change}</td><td>{bar}</td></tr>'
     )
 
@@ -98,7 +98,7 @@ def _source(row: MetricRow) -> str:
     return f"<b>{words.SOURCES[row.source]}</b>{', decides' if row.decides else ''}"
 
 
-def _cell(cell: Cell, unit: str, arm: str) -> str:
+def _cell(cell: Cell, row: MetricRow, arm: str) -> str:
     """`arm`: the column's title, which a phone shows in the cell, since it stacks the columns."""
-    said = f"{words.value(cell.value, unit)}<small>n {fmt.count(cell.n)}</small>"
+    said = f"{words.measured(cell, row)}<small>n {fmt.count(cell.n)}</small>"
     return f'<td class="dv-number" data-arm="{escape(arm)}">{said}</td>'

@@ -18,8 +18,10 @@ from services.stats import gates
 from services.stats.srm import srm
 from services.verdict import checks, words
 from services.verdict.decide import decide
+from services.verdict.ledger_curve import ledger_curve
 from services.verdict.ledger_side import (
     ArmSums,
+    LiveSide,
     PairedSide,
     live_side,
     paired_side,
@@ -75,7 +77,7 @@ class Assessing:
             tails += [said for said in [counters_tail(rule, seen)] if said]
         tail = tails[0] if tails else None
         pairs = paired_strand(rule, paired, tail, read.pace(paired))
-        live, beside = self._live_strands(strata, seen, history, tail, why)
+        live, beside = self._live_strands(side, seen, history, tail, why)
         strands = [strand for strand in (pairs, live) if strand is not None]
         table = metric_rows(rule, paired, strata, (a, b), strands)
         strip = self._checks(history, read.unfit(side), strands, tails)
@@ -107,7 +109,7 @@ class Assessing:
 
     def _live_strands(
         self,
-        strata: Sequence[tuple[ArmSums, ArmSums]],
+        side: LiveSide,
         seen: LiveIntervals | None,
         history: CounterHistory | None,
         tail: str | None,
@@ -115,7 +117,7 @@ class Assessing:
     ) -> tuple[Strand | None, Strand | None]:
         """The strand of where the rule reads live traffic; and, as long as that has no interval, the other one."""
         rule = self._rule
-        booked = ledger_strand(rule, strata, tail, self._read.until)
+        booked = ledger_strand(rule, side.strata, tail, ledger_curve(rule, side, self._read.blocks))
         counted = None
         if seen is not None and history is not None:
             counted = counters_strand(rule, seen, tail, history.promql)

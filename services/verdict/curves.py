@@ -16,12 +16,14 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 12, 12, 34
 SETTLED = 0.2
 """Of the points, those after this share of all n set the height of the axis: the first intervals are very wide."""
 TICKS = 4
+MINUTES_ALONE_S = 600
+"""A shorter axis says seconds too, so that its ends do not read the same."""
 
 
 def curve_svg(strand: Strand, color: str, *, minimum: float = 0.0, marks: Sequence[Mark] = ()) -> str:
-    """Band, line, zero line, minimum effect and changes; an empty text without a curve."""
+    """Band, line, zero line, minimum effect and changes; an empty text where there are not two looks to draw."""
     curve = strand.curve
-    if not curve:
+    if len(curve) < 2:
         return ""
     plot = _Plot(strand, minimum)
     band = " ".join(
@@ -95,7 +97,8 @@ class _Plot:
     def ends(self) -> list[str]:
         """What stands below the axis."""
         if self.live:
-            first, last = (f"{at.astimezone(UTC):%-d %b %H:%M} UTC" for at in (self.first, self.last))
+            form = "%-d %b %H:%M" if self._seconds >= MINUTES_ALONE_S else "%-d %b %H:%M:%S"
+            first, last = (f"{at.astimezone(UTC):{form}} UTC" for at in (self.first, self.last))
         else:
             first, last = "0 rows", f"{count(self.curve[-1].n)} rows"
         y = HEIGHT - 10
@@ -106,7 +109,7 @@ class _Plot:
 
 
 def _last(plot: _Plot, color: str) -> str:
-    """The newest interval, which is all there is of a curve that has just begun."""
+    """The newest interval."""
     point = plot.curve[-1]
     x, i = plot.x(point), point.interval
     return (

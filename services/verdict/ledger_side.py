@@ -7,6 +7,7 @@ in pairs, and not at all through a split, where it is not known which arm a row 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -80,16 +81,28 @@ class ArmSums:
         return sum(self.latency_counts[LATENCY_EDGES_MS.index(int(edge_ms)) + 1 :])
 
     def quantile_ms(self, q: float) -> float | None:
-        """A quantile of the latency, interpolated inside its bucket; the last edge if it lies beyond all."""
-        total = sum(self.latency_counts)
-        if not total:
+        """A quantile of the latency, interpolated inside its bucket."""
+        found = self._bucket(q)
+        if found is None:
             return None
-        rank, below, seen = q * total, 0.0, 0
-        for edge, count in zip(LATENCY_EDGES_MS, self.latency_counts, strict=False):
+        low, high, part = found
+        return low + (high - low) * part
+
+    def bucket_ms(self, q: float) -> tuple[float, float] | None:
+        """Between which two latencies a quantile lies: all that is known of it for certain."""
+        found = self._bucket(q)
+        return None if found is None else found[:2]
+
+    def _bucket(self, q: float) -> tuple[float, float, float] | None:
+        """The edges of the quantile's bucket, none beyond the slowest answer, and how far between them it lies."""
+        rank, seen, below = q * sum(self.latency_counts), 0, 0.0
+        slowest = self.latency_ms.largest
+        for edge, count in zip((*LATENCY_EDGES_MS, math.inf), self.latency_counts, strict=True):
             if count and seen + count >= rank:
-                return below + (edge - below) * (rank - seen) / count
+                top = edge if slowest is None else max(below, min(edge, slowest))
+                return below, below if math.isinf(top) else float(top), (rank - seen) / count
             seen, below = seen + count, float(edge)
-        return below
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +195,7 @@ def live_side(rule: Rule, replays: Iterable[ReplayRecord], blocks: Sequence[Bloc
     chosen = set(_without_repeats(single, ours))
     by_segment: dict[str, dict[str, ArmSums]] = {}
     for block in blocks:
-        if block.replay in chosen and _feeds_both(block.segment, rule):
+        if block.replay in chosen and feeds_both(block.segment, rule):
             arms = by_segment.setdefault(block.segment, {})
             arms[block.predictor] = arms.get(block.predictor, ArmSums()).plus(block)
     empty = ArmSums()
@@ -226,7 +239,8 @@ def times_of(blocks: Iterable[Block]) -> list[tuple[float, float]]:
     return joined
 
 
-def _feeds_both(segment: str, rule: Rule) -> bool:
+def feeds_both(segment: str, rule: Rule) -> bool:
+    """Whether rows of this segment came through a split that gave both arms some."""
     split = read_split(segment)
     shares = split.as_dict() if split else {}
     return shares.get(rule.champion, 0) > 0 and shares.get(rule.challenger, 0) > 0

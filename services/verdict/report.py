@@ -122,7 +122,7 @@ def _name(row: MetricRow) -> str:
 
 
 def _cell(cell: Cell, row: MetricRow) -> str:
-    return f"{words.value(cell.value, row.unit)}<small>n {count(cell.n)}</small>"
+    return f"{words.measured(cell, row)}<small>n {count(cell.n)}</small>"
 
 
 def _difference(row: MetricRow, names: words.ArmNames) -> str:
@@ -161,6 +161,8 @@ def _strand(assessment: Assessment, strand: Strand) -> str:
     if strand.source is Source.LIVE and (other := words.beside(assessment)):
         facts.append(("Beside it", other))
     picture = curve_svg(strand, var("b"), minimum=rule.minimum_effect, marks=assessment.marks)
+    if len(strand.curve) == 1:
+        picture = f"<p>{escape(words.one_look(strand))}</p>"
     query = f"<pre>{escape(strand.query)}</pre>" if strand.query else ""
     return picture + _table((), [[escape(name), escape(said)] for name, said in facts], kind="facts") + query
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from services.domain.text import latency, number
 from services.stats import difference
 from services.stats.difference import Difference
 from services.stats.sums import Sums
@@ -23,6 +24,7 @@ NO_QUANTILE = (
     "measured at the sender, network and queueing included; a quantile of buckets has no interval, the share of slow "
     "requests below has one"
 )
+ABOUT = "about, as only counts per bucket are kept, here of {}; "
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def _service(rule: Rule, view: _View) -> list[MetricRow]:
             None,
             False,
             "ms",
-            note=NO_QUANTILE,
+            note=_between(a, b) + NO_QUANTILE,
         )
     ]
     slow = rails.slow_ms
@@ -142,6 +144,13 @@ def _service(rule: Rule, view: _View) -> list[MetricRow]:
         )
     rows.append(share("errors", "Failed predictions", lambda s: (s.failed, s.sent), rails.error_increase))
     return rows
+
+
+def _between(a: ArmSums, b: ArmSums) -> str:
+    """Why a quantile is said with “about”: the buckets that it was interpolated in."""
+    found = [bucket for bucket in (a.bucket_ms(P95), b.bucket_ms(P95)) if bucket is not None]
+    said = dict.fromkeys(f"{number(low)} to {latency(high)}" for low, high in found)
+    return ABOUT.format(" and ".join(said)) if said else ""
 
 
 def _row(

@@ -92,9 +92,9 @@ def unread_strand(rule: Rule, why: str) -> Strand:
 
 
 def ledger_strand(
-    rule: Rule, strata: Sequence[tuple[ArmSums, ArmSums]], tail: str | None, ends: datetime | None
+    rule: Rule, strata: Sequence[tuple[ArmSums, ArmSums]], tail: str | None, curve: tuple[CurvePoint, ...] = ()
 ) -> Strand | None:
-    """The strand from live replays in the ledger, or None if it holds no reward of any."""
+    """The strand from live replays in the ledger (`curve`: see ledger_curve), or None if it holds no reward of any."""
     a, b = together(strata)
     if not a.reward.n + b.reward.n:
         return None
@@ -113,7 +113,7 @@ def ledger_strand(
         withheld=withheld,
         mean_a=a.reward.mean,
         mean_b=b.reward.mean,
-        curve=(CurvePoint(found.n, ends, shown),) if shown and ends else (),
+        curve=() if withheld else curve,
         welch=as_interval(welch(a.reward, b.reward, rule.alpha)) if shown and len(strata) == 1 else None,
         adjusted_for=len(strata) - 1,
         remaining_n=None if withheld else _left(rule, found),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.domain.text import NONE, THIN, count, duration, latency, number, percent, short_arms
-from services.verdict.model import Assessment, Call, Interval, Light, MetricRow, Strand
+from services.verdict.model import Assessment, Call, Cell, Interval, Light, MetricRow, Strand
 from services.verdict.rule import Decides, LiveFrom, Rule, Source
 
 CALL_MARKS = {Call.SHIP: "↑", Call.KEEP: "=", Call.RUNNING: "⋯", Call.DISTRUST: "!"}
@@ -65,6 +65,22 @@ def value(amount: float | None, unit: str) -> str:
     if unit == "share":
         return percent(amount, 2)
     return latency(amount) if unit == "ms" else number(amount, 4)
+
+
+def measured(cell: Cell, row: MetricRow) -> str:
+    """A cell of the table: its value, with `about` where it was interpolated in buckets."""
+    if row.key == "p95" and cell.value is not None:
+        return f"about {latency(float(f'{cell.value:.2g}'))}"
+    return value(cell.value, row.unit)
+
+
+def one_look(strand: Strand) -> str:
+    """A curve of a single look, which is a number and no curve."""
+    found = strand.curve[-1].interval
+    return (
+        f"One look so far, which is no curve yet: after {count(strand.curve[-1].n)} {UNITS[strand.source]}, B − A is "
+        f"{change(found.estimate, '')}, {level(found.level)} always-valid interval {bounds(found, '')}."
+    )
 
 
 def shown(answer: object) -> str:
@@ -165,17 +181,21 @@ def level(share: float) -> str:
 
 
 def levels(table: Iterable[MetricRow]) -> str:
-    """Which metric's interval has which level: `mean reward at 95 %, guardrails at 98.3 %, all others at 95 %`."""
-    kinds: dict[str, dict[str, None]] = {"mean reward": {}, "guardrails": {}, "all others": {}}
-    for row in table:
-        if row.difference is not None:
-            guard = "guardrails" if row.limit is not None else "all others"
-            kinds["mean reward" if row.measure == "reward" else guard][level(row.difference.level)] = None
-    told: dict[tuple[str, ...], list[str]] = {}
-    for kind, found in kinds.items():
-        if found:
-            told.setdefault(tuple(found), []).append(kind)
-    return ", ".join(f"{listed(named)} at {' or '.join(at)}" for at, named in told.items())
+    """Which metrics' intervals have which level: `95 % for mean reward and RMSE, 98.3 % for failed predictions`."""
+    rows = [(_plain(row.label), row.source, level(row.difference.level)) for row in table if row.difference is not None]
+    kinds: dict[str, dict[str, None]] = {}
+    for name, source, at in rows:
+        apart = len({other for same, _, other in rows if same == name}) > 1
+        kinds.setdefault(at, {})[f"{name} ({SOURCES[source]})" if apart else name] = None
+    if len(kinds) == 1:
+        return f"{next(iter(kinds))} for each"
+    return ", ".join(f"{at} for {listed(named)}" for at, named in kinds.items())
+
+
+def _plain(label: str) -> str:
+    """A label inside a sentence: without a capital, unless it is an abbreviation, and without what it is split by."""
+    name = label.partition(",")[0]
+    return name if name[:2].isupper() else name[:1].lower() + name[1:]
 
 
 def rule_facts(rule: Rule) -> list[tuple[str, str]]:

@@ -130,7 +130,11 @@ class TestTable:
     def test_levels_in_words(self):
         found = ship()
         note = level_note(found).replace("\u202f", " ")
-        assert note.startswith(": mean reward and all others at 95 %, guardrails at 98.3 % (the guardrails share")
+        assert note == (
+            ": 95 % for mean reward, RMSE, MAE and slower than 100 ms (paired replay), 98.3 % for slower than 100 ms "
+            "(live traffic) and errors (failures and slowness are guardrails, which share alpha 0.05)"
+        )
+        assert words.levels(found.table[:1]).replace("\u202f", " ") == "95 % for each"
         either = replace(found, test=replace(found.test, rule=Rule(decides=Decides.EITHER)))
         assert "two sources" in level_note(either) and "two sources" not in note
         assert level_note(replace(found, table=())) == ""
@@ -225,18 +229,12 @@ class TestFigure:
         drawn = difference_figure(replace(found, marks=(mark,)), strand, UTC)["data"][-1]
         assert drawn["x"][0] == middle.n
 
-    def test_a_curve_that_has_just_begun_is_a_point_with_its_interval(self):
-        found = running()
-        live = live_of(found)
-        begun = replace(live, curve=live.curve[-1:])
-        figure = difference_figure(replace(found, live=begun), begun, UTC)
-        go.Figure(figure)
-        point, only = figure["data"][0], begun.curve[0].interval
-        assert point["mode"] == "markers"
-        assert point["y"][0] + point["error_y"]["array"][0] == pytest.approx(only.high)
-        assert point["y"][0] - point["error_y"]["arrayminus"][0] == pytest.approx(only.low)
-        first, last = figure["layout"]["xaxis"]["range"]
-        assert first < point["x"][0] < last
+    def test_a_single_look_is_a_number_in_words(self):
+        live = live_of(running())
+        only = replace(live, curve=live.curve[-1:])
+        said = words.one_look(only).replace("\u202f", " ")
+        assert said.startswith("One look so far, which is no curve yet: after 1,240 rewards, B − A is ")
+        assert words.bounds(only.curve[0].interval, "") in said and "95 % always-valid interval" in said
 
     def test_withheld_it_says_why_instead(self):
         found = distrust()

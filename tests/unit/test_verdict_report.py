@@ -225,13 +225,23 @@ class TestCurve:
             assert 0 <= x <= 640
             assert 0 <= y <= 240
 
-    def test_one_point_is_drawn_with_its_interval(self):
+    def test_a_single_look_is_said_instead_of_drawn(self):
+        found = ship()
+        assert found.live is not None
+        only = replace(found.live, curve=found.live.curve[-1:])
+        assert curve_svg(only, COLOR_B) == ""
+        assert "One look so far, which is no curve yet" in Reader(render_report(replace(found, live=only))).text
+
+    def test_the_ends_of_a_short_time_read_differently(self):
         live = ship().live
         assert live is not None
-        picture = ElementTree.fromstring(curve_svg(replace(live, curve=live.curve[-1:]), COLOR_B))
-        dot = next(e for e in picture.iter() if e.tag.endswith("circle"))
-        bar = next(e for e in picture.iter() if e.tag.endswith("}line") and e.get("stroke") == COLOR_B)
-        assert float(bar.get("y2", 0)) < float(dot.get("cy", 0)) < float(bar.get("y1", 0))
+        last = live.curve[-1]
+        short = (replace(last, at=last.at.replace(second=5)), replace(last, at=last.at.replace(second=45)))
+        ticks = [
+            e.text or "" for e in ElementTree.fromstring(curve_svg(replace(live, curve=short), COLOR_B)).iter()
+            if (e.text or "").endswith("UTC")
+        ]  # fmt: skip
+        assert [tick[-7:] for tick in ticks] == [":05 UTC", ":45 UTC"]
 
     def test_changes_outside_the_curve_are_left_out(self):
         paired = ship().paired
@@ -257,7 +267,7 @@ def test_predictions_are_as_short_as_on_the_page():
 
 def test_the_levels_and_the_source_that_decides_are_said():
     said = Reader(render_report(ship())).text.replace("\u202f", " ")
-    assert "guardrails at 98.3 %" in said
+    assert "98.3 % for slower than 100 ms (live traffic) and errors" in said
     assert "paired replay; live traffic is shown and can object" in said
     assert said.count("Always-valid interval, decides") == 1
     assert said.count("Always-valid interval, can object") == 1

@@ -344,4 +344,4 @@ def call_of_traffic(earned: np.ndarray, to_b: np.ndarray) -> Call:
     """The call after these rewards of live traffic."""
     a, b = ArmSums(reward=Sums.of(earned[~to_b])), ArmSums(reward=Sums.of(earned[to_b]))
     test = replace(TEST, rule=Rule(decides=Decides.LIVE))
-    return decide(test, (), None, ledger_strand(test.rule, [(a, b)], None, NOW), ()).call
+    return decide(test, (), None, ledger_strand(test.rule, [(a, b)], None), ()).call
