@@ -24,7 +24,7 @@ PAGES = (
 st.set_page_config(page_title="Decant", page_icon="🍷", layout="wide")
 dialogs.none_open()
 st.logo(theme.logo(), size="medium")
-st.html(theme.HEADER_STYLE)
+st.html(theme.STYLE)
 inside = False
 with boundary("The door"):
     inside = admitted()

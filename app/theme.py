@@ -28,14 +28,21 @@ LOGO = (
     'fill="#B0476B">Decant</text></svg>'
 )
 
-HEADER_STYLE = """<style>
+STYLE = """<style>
+[data-testid=stCaptionContainer] { opacity: 1; color: color-mix(in srgb, currentColor 75%, transparent); }
+[data-testid=stButtonGroup] button[data-variant][data-selected=true],
+[data-testid=stSlider] [data-testid=stSliderThumbValue] { color: inherit; }
 @media (max-width: 1023px) {
   [data-testid=stHeader] [data-testid=stTopNav] ~ div { width: 6rem; min-width: 6rem; }
   [class*=st-key-card-] [data-testid=stPageLink] a { padding-inline: .25rem; }
 }
 </style>"""
-"""Streamlit keeps 200 px at the right of its header free and folds pages into "2 more" for that at 800 px. Its menu and
-the sign of a running page need less than half of it. The links of a card fit one line with less room around them."""
+"""Text that can be read: Streamlit makes a whole caption 60 % opaque, its coloured words, code and links too, and
+writes what is selected in the primary colour, which is made for white text on it and too dark on a dark page.
+
+Room for the pages: Streamlit keeps 200 px at the right of its header free and folds pages into "2 more" for that at
+800 px. Its menu and the sign of a running page need less than half of it. A card's links fit one line with less room
+around them."""
 
 
 def logo(dark: bool | None = None) -> str:

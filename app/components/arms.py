@@ -48,7 +48,7 @@ def draw_arm_title(place: int, name: str, detail: str = "") -> None:
     """`● A  name  detail`, with the letter left out when the name says it already."""
     letter = LETTERS[place] if place < len(LETTERS) else ""
     shown = letter if name.upper() == letter or not name else f"{letter} · {name}" if letter else name
-    tail = f' <span style="opacity:.65;font-weight:400">{escape(detail)}</span>' if detail else ""
+    tail = f' <span style="opacity:.75;font-weight:400">{escape(detail)}</span>' if detail else ""
     st.html(f'<div style="font-weight:600;font-size:1.05rem">{dot(place)}{escape(shown)}{tail}</div>')
 
 

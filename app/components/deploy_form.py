@@ -10,7 +10,7 @@ import streamlit as st
 from app import reads, state
 from app.components import base as bases
 from app.components.arm_options import draw_arm_options
-from app.components.arms import draw_arm_title
+from app.components.arms import LETTERS, draw_arm_title, position
 from app.components.arms import label as arm_label
 from app.components.draft import FIRST, SECOND, SHADOW, ArmDraft, arm_name, arms_of, compose
 from app.components.manifest_view import draw_manifest
@@ -60,7 +60,8 @@ def draw_deploy_form(target: Target, hindrance: str = "") -> None:
     columns = st.columns(2)
     slot_a = _Slot("A", 0, present.first, Param.MODEL_A, optional=False)
     slot_b = _Slot("B", 1, present.second, Param.MODEL_B, optional=present.second is None)
-    slot_c = _Slot("C", 2, present.shadow, None, optional=True)
+    place_c = position(live, present.shadow.name) if live and present.shadow else 2 + len(present.others)
+    slot_c = _Slot(LETTERS[place_c], place_c, present.shadow, None, optional=True)
     _prefetch(slot_a, slot_b)
     name_a = arm_name(present.first, FIRST, set())
     name_b = arm_name(present.second, SECOND, {name_a})
@@ -72,7 +73,13 @@ def draw_deploy_form(target: Target, hindrance: str = "") -> None:
     share = None
     if second and present.second is None:
         share = draw_share_slider("Share of B", START_SHARE if live is None else JOIN_SHARE, key=f"share-{key}")
-    with st.expander("Shadow C: gets a copy of every request, its answers go to nobody", expanded=bool(present.shadow)):
+    if present.others and live:
+        names = [escape(arm_label(live, other.name)) for other in present.others]
+        stay = "stays" if len(names) == 1 else "stay"
+        st.caption(f"{' and '.join(names)} {stay} as live: a third arm is changed by the manifest that made it.")
+    with st.expander(
+        f"Shadow {slot_c.letter}: gets a copy of every request, its answers go to nobody", expanded=bool(present.shadow)
+    ):
         name_c = arm_name(present.shadow, SHADOW, {name_a, name_b, *(p.name for p in present.others)})
         shadow = _draw_arm(slot_c, name_c, key, problems)
     if not first:
@@ -106,7 +113,7 @@ def _draw_arm(slot: _Slot, name: str, key: str, problems: list[str]) -> ArmDraft
     """One arm's fields. Returns None when no model is chosen; adds to `problems` what is wrong with it."""
     with st.container(border=True):
         present = slot.present
-        detail = "shadow" if slot.letter == "C" else "champion" if slot.letter == "A" else "challenger"
+        detail = "shadow" if slot.param is None else "champion" if slot.letter == "A" else "challenger"
         draw_arm_title(slot.place, name, detail + ("" if present or not slot.optional else ", optional"))
         asked = state.read(slot.param) if slot.param else None
         labels = known_choices(present)

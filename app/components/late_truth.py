@@ -23,7 +23,7 @@ from services.truths.files import BadLine, Header, read_header, read_truths
 from services.truths.report import Report
 
 PREVIEWED = 5
-REPLAYS, CHOSEN = "As the replay that sent the row", "By one formula"
+REPLAYS, CHOSEN = "As in its replay", "By one formula"
 REPLACE = "Replace what is there and differs"
 WAITING_COUNTED = 1_000
 _RESULT = "late-truth-result"

@@ -16,7 +16,7 @@ from app.components.rights import leads_only, may_change
 from app.components.take_over import ask_take_over
 from app.guard import boundary, escape
 from app.wiring import note, services
-from services.domain import Change, DeploymentStatus, Split
+from services.domain import Change, Deployment, DeploymentStatus, Split
 from services.errors import Conflict
 from services.operations import read_split
 
@@ -70,7 +70,7 @@ def draw_split_controls(status: DeploymentStatus) -> None:
     key = deployment.key
     base = bases.follow(FORM, key, status)
     begun = base.deployment.split if base.deployment else status.requested
-    wanted = _wanted(begun, f"split-{key}-{base.generation}")
+    wanted = _wanted(begun, deployment, f"split-{key}-{base.generation}")
     touched = wanted.as_dict() != begun.as_dict()
     stale = base.version != status.version
     if stale and not touched:
@@ -170,11 +170,13 @@ def undo_button(status: DeploymentStatus) -> None:
             st.rerun()
 
 
-def _wanted(begun: Split, key: str) -> Split:
+def _wanted(begun: Split, deployment: Deployment, key: str) -> Split:
     names = begun.names
     if len(names) == 2:
         share = draw_share_slider("Share of B", begun[names[1]], key=key)
         return Split.of([(names[0], 100 - share), (names[1], share)])
-    return Split.of(
-        (name, int(st.number_input(f"Share of {name}, %", 0, 100, begun[name], key=f"{key}-{name}"))) for name in names
-    )
+    shares = []
+    for name in names:
+        label = f"Share of {escape(arms.label(deployment, name))}, %"
+        shares.append((name, int(st.number_input(label, 0, 100, begun[name], key=f"{key}-{name}"))))
+    return Split.of(shares)

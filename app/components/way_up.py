@@ -11,17 +11,15 @@ from app import format as fmt
 from app import reads
 from app.components.rights import may_change
 from app.components.take_over import ask_take_over
+from app.components.verdict_style import light_color
 from app.guard import boundary, escape
 from app.wiring import note, services
 from services.domain import DeploymentStatus, Diagnosis, PredictorStatus, Startup, StartupStep, StepState
+from services.verdict.model import Light
 
 LOG_TAIL = 60
-_MARKS = {
-    StepState.DONE: ("✓", "#4E7D3A"),
-    StepState.RUNNING: ("●", "#3B7DD8"),
-    StepState.FAILED: ("✕", "#D0433B"),
-    StepState.WAITING: ("○", "currentColor"),
-}
+_MARKS = {StepState.DONE: "✓", StepState.RUNNING: "●", StepState.FAILED: "✕", StepState.WAITING: "○"}
+_LIGHTS = {StepState.DONE: Light.GREEN, StepState.FAILED: Light.RED}
 _SAID = {
     StepState.DONE: "done",
     StepState.RUNNING: "under way",
@@ -31,7 +29,7 @@ _SAID = {
 
 
 def timeline_html(startup: Startup, now: datetime) -> str:
-    """The steps as one line of HTML that wraps where it is narrow. Pure."""
+    """The steps as one line of HTML that wraps where it is narrow. Pure but for the theme."""
     items = "".join(_item(step, now) for step in startup.steps)
     return (
         '<div role="list" style="display:flex;flex-wrap:wrap;gap:.15rem 1rem;font-size:.875rem;line-height:1.5">'
@@ -40,10 +38,11 @@ def timeline_html(startup: Startup, now: datetime) -> str:
 
 
 def _item(step: StartupStep, now: datetime) -> str:
-    mark, color = _MARKS[step.state]
-    faint = "opacity:.55" if step.state is StepState.WAITING else ""
+    mark = _MARKS[step.state]
+    color = light_color(_LIGHTS[step.state]) if step.state in _LIGHTS else "currentColor"
+    faint = "opacity:.75" if step.state is StepState.WAITING else ""
     told = " · ".join(html_escape(part) for part in (_time(step, now), step.note) if part)
-    tail = f' <span style="opacity:.65">{told}</span>' if told else ""
+    tail = f' <span style="opacity:.8">{told}</span>' if told else ""
     return (
         f'<span role="listitem" style="white-space:nowrap;{faint}" title="{step.step.value}: {_SAID[step.state]}">'
         f'<span style="color:{color};font-weight:700" aria-label="{_SAID[step.state]}">{mark}</span> '

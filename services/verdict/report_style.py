@@ -71,7 +71,8 @@ tbody tr{{border-top:1px solid var(--faint);break-inside:avoid}}
 .facts,.metrics,.marks{{table-layout:fixed}}
 .facts td:first-child{{width:32%;color:var(--quiet)}}
 .checks td:first-child{{white-space:nowrap}}
-.checks td:nth-child(2){{width:26%}}
+.checks td+td{{width:26%}}
+.checks td+td+td{{width:auto}}
 .metrics th:nth-child(2),.metrics th:nth-child(3){{width:12%}}
 .metrics th:nth-child(4){{width:27%}}
 .marks th:nth-child(1){{width:19%}}
@@ -95,12 +96,12 @@ pre{{background:var(--code);padding:.6rem .8rem;white-space:pre-wrap;overflow-wr
   .facts td:last-child{{padding:0 0 .3rem}}
   .metrics thead,.marks thead,.metrics td:empty{{display:none}}
   .metrics tr,.checks tr,.marks tr{{display:grid;grid-template-columns:1fr 1fr;gap:.15rem .6rem;padding:.4rem 0}}
-  .metrics td,.checks td,.marks td{{padding:0;width:auto}}
+  .metrics td,.checks td:nth-child(n),.marks td{{padding:0;width:auto}}
   .checks tr{{grid-template-columns:auto 1fr}}
   .metrics td:nth-child(1),.metrics td:nth-child(n+4),.checks td:nth-child(3),.marks td:nth-child(n+3)
     {{grid-column:1/-1}}
   .metrics td:nth-child(2)::before,.metrics td:nth-child(3)::before{{content:attr(data-of) " ";color:var(--quiet)}}
-  .wide td:first-child{{min-width:6rem}}
+  .wide th,.wide td{{padding-right:.45rem}}
   svg .tick{{font-size:18px}}
 }}
 @media print{{main{{max-width:none;padding:0}} @page{{margin:16mm}} section{{break-inside:auto}}}}

@@ -39,6 +39,7 @@ def test_every_view_fits_its_screen(open_tab: OpenTab, width: int, scheme: Liter
     for page, query in VIEWS:
         visitor.open(page, **query)
         assert visitor.overflow_px() <= 0, f"{page} {query} is wider than {width} px"
+        assert visitor.faint_texts() == [], f"{page} {query} in {scheme}"
     background = visitor.page.get_by_test_id("stApp").evaluate("e => getComputedStyle(e).backgroundColor")
     dark = max(map(int, background.removeprefix("rgb(").removesuffix(")").split(","))) < 128
     assert dark == (scheme == "dark")

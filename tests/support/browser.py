@@ -70,6 +70,41 @@ RECORD = """() => {
 }"""
 
 
+# Texts whose contrast with what is behind them is below WCAG's 4.5:1, each with its ratio. Not looked at: what cannot
+# be pressed now, icons and marks (graphics), and the value over a slider's handle, which is not on the handle it is in.
+FAINT = r"""() => {
+  const rgba = (text) => {
+    const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number)
+    return text.startsWith("color(") ? [r * 255, g * 255, b * 255, a] : [r, g, b, a]
+  }
+  const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3]))
+  const light = (color) => {
+    const [r, g, b] = color.map((v) => (v / 255 <= 0.04045 ? v / 3294.6 : ((v / 255 + 0.055) / 1.055) ** 2.4))
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const above = (e) => (e ? [e, ...above(e.parentElement)] : [])
+  const found = []
+  const texts = document.createTreeWalker(
+    document.querySelector("[data-testid=stApp]") ?? document.body, NodeFilter.SHOW_TEXT)
+  while (texts.nextNode()) {
+    const said = texts.currentNode.textContent.trim(), e = texts.currentNode.parentElement
+    const skipped = "canvas, script, style, svg, [disabled], [aria-disabled=true], [data-testid=stIconMaterial]," +
+      "[data-testid=stSliderThumbValue]"
+    if (!/[\p{L}\p{N}]/u.test(said) || e.closest(skipped) || !e.getBoundingClientRect().width) continue
+    if (!e.checkVisibility({ checkVisibilityCSS: true, checkOpacity: true })) continue
+    const around = above(e)
+    const behind = around.map((n) => rgba(getComputedStyle(n).backgroundColor)).reverse()
+    const ground = behind.reduce((below, top) => over(top, below), [255, 255, 255])
+    const opaque = around.reduce((product, n) => product * getComputedStyle(n).opacity, 1)
+    const [r, g, b, a] = rgba(getComputedStyle(e).color)
+    const [high, low] = [light(over([r, g, b, a * opaque], ground)), light(ground)].sort((x, y) => y - x)
+    const ratio = (high + 0.05) / (low + 0.05)
+    if (ratio < 4.5) found.push(`${said.slice(0, 40)}: ${ratio.toFixed(2)}`)
+  }
+  return found
+}"""
+
+
 def find_chromium() -> str:
     """Path of the browser. Raises AssertionError with what to do when there is none."""
     found = os.environ.get("DECANT_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
@@ -225,6 +260,11 @@ class Visitor:
                 .map((e) => e.scrollWidth - e.clientWidth)"""
         )
         return int(max(measured))
+
+    def faint_texts(self) -> list[str]:
+        """The texts that cannot be read well on what is behind them; [] is what should be."""
+        found: list[str] = self.page.evaluate(FAINT)
+        return found
 
     def expect_charts_to_fit(self) -> None:
         """Wait until every chart is as wide as its place; Plotly fits them a moment after the window has changed."""

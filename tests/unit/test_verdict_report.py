@@ -16,7 +16,7 @@ from services.verdict.bars import Axis, interval_bar, shared_axis
 from services.verdict.curves import curve_svg
 from services.verdict.model import Assessment, Cell, Check, Disagreement, Interval, Light, Mark, MetricRow, Slice
 from services.verdict.report import render_report
-from services.verdict.report_style import COLOR_A, COLOR_B, NEUTRAL
+from services.verdict.report_style import COLOR_A, COLOR_B, DARK_A, DARK_B, DARK_NEUTRAL, NEUTRAL, STYLE
 from services.verdict.rule import Rule, Source
 from tests.support.verdicts import EXAMPLES, START, distrust, fresh, keep, running, ship
 
@@ -121,6 +121,8 @@ def test_a_test_without_evidence_makes_a_short_report():
 
 def test_the_colours_are_the_dashboards():
     assert (COLOR_A, COLOR_B, NEUTRAL) == (theme.BURGUNDY, theme.GOLD, theme.TOTAL_LIGHT)
+    assert (*theme.DARK[:2], theme.TOTAL_DARK) == (DARK_A, DARK_B, DARK_NEUTRAL)
+    assert f"--ground:{theme.BACKGROUND_DARK}" in STYLE
 
 
 class TestWords:
