@@ -12,7 +12,7 @@ from app.cli.output import plain, put_json, put_table, say
 from services.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from services.verdict.model import Assessment, Cell, MetricRow, Strand
+    from services.verdict.model import Assessment, MetricRow, Strand
 
 KEEP_RUNNING, DISTRUST = 10, 11
 test_option = click.option("--test", "test_id", type=int, help="Number of a test; the newest without it.")
@@ -118,13 +118,11 @@ def put_verdict(found: Assessment) -> None:
 def _line(row: MetricRow, names: Any) -> tuple[str, ...]:
     from services.verdict import words
 
-    def cell(of: Cell) -> tuple[str, str]:
-        return words.measured(of, row), f"{of.n:,}"
-
-    change = words.change(row.difference.estimate if row.difference else None, row.unit)
+    a, b = words.measured(row)
+    change = words.middle(row.difference, row.unit)
     bounds = words.bounds(row.difference, row.unit) if row.difference else ""
     said = words.finding(row, names)
-    return row.label, words.SOURCES[row.source], *cell(row.a), *cell(row.b), change, bounds, said
+    return row.label, words.SOURCES[row.source], a, f"{row.a.n:,}", b, f"{row.b.n:,}", change, bounds, said
 
 
 def _missing(strand: Strand) -> str:

@@ -123,7 +123,7 @@ def evidence_words(assessment: Assessment) -> str:
         return f"{label}: {n}, no interval.{why}"
     unit, found = row.unit if row is not None else "", strand.interval
     return (
-        f"{label}, B − A: **{words.change(found.estimate, unit)}**, "
+        f"{label}, B − A: **{words.middle(found, unit)}**, "
         f"{fmt.percent(found.level)} interval {words.bounds(found, unit)}, {n}"
     )
 

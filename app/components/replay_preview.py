@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import streamlit as st
@@ -92,10 +93,10 @@ def arm_text(arm: ArmPreview) -> str:
 
 def figure(summary: PreviewSummary, deployment: Deployment) -> dict[str, Any]:
     """The rewards of the arms in the same bins, as steps over each other in the arms' colours. Pure."""
-    edges, counts = histogram(summary)
-    steps = [float(edge) for edge in edges]
+    found = histogram(summary)
+    steps = [float(edge) for edge in found.edges]
     traces = []
-    for arm, found in counts.items():
+    for arm, counts in found.counts.items():
         color = theme.arm_color(position(deployment, arm), dark=False)
         traces.append(
             {
@@ -103,7 +104,7 @@ def figure(summary: PreviewSummary, deployment: Deployment) -> dict[str, Any]:
                 "mode": "lines",
                 "name": label(deployment, arm),
                 "x": steps,
-                "y": [*(int(n) for n in found), int(found[-1])],
+                "y": [*(int(n) for n in counts), int(counts[-1])],
                 "line": {"color": color, "width": 2, "shape": "hv"},
                 "fill": "tozeroy",
                 "fillcolor": theme.faint(color, 0.18),
@@ -111,7 +112,7 @@ def figure(summary: PreviewSummary, deployment: Deployment) -> dict[str, Any]:
                 "hovertemplate": "%{y} rows",
             }
         )
-    top = max((int(found.max()) for found in counts.values()), default=1)
+    top = max((int(counts.max()) for counts in found.counts.values()), default=1)
     layout = {
         "height": HEIGHT_PX,
         "margin": {"l": 44, "r": 8, "t": 30, "b": 40},
@@ -121,13 +122,20 @@ def figure(summary: PreviewSummary, deployment: Deployment) -> dict[str, Any]:
         "hovermode": "x unified",
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemsizing": "constant"},
         "showlegend": True,
-        "uirevision": "preview",
+        "uirevision": f"preview-{found.logarithmic}",
         "xaxis": {
-            "range": [float(edges[0]), float(edges[-1])],
-            "title": AXIS | {"text": "reward"},
+            **_axis(steps[0], steps[-1], logarithmic=found.logarithmic),
             "showgrid": False,
             "nticks": 8,
         },
         "yaxis": {"range": [0, 1.08 * max(1, top)], "title": AXIS | {"text": "rows"}, "nticks": 5, "zeroline": False},
     }
     return {"data": traces, "layout": layout}
+
+
+def _axis(low: float, high: float, *, logarithmic: bool) -> dict[str, Any]:
+    """The axis of the rewards: Plotly wants the ends of a logarithmic one as exponents of 10."""
+    if not logarithmic:
+        return {"type": "linear", "range": [low, high], "title": AXIS | {"text": "reward"}}
+    ends = [math.log10(low), math.log10(high)]
+    return {"type": "log", "range": ends, "title": AXIS | {"text": "reward, logarithmic"}}

@@ -62,6 +62,7 @@ def draw_replays(deployment: Deployment) -> None:
 
     st.dataframe(
         in_words(table(past, deployment)),
+        placeholder=fmt.NONE,
         hide_index=True,
         key=key,
         on_select=pick,
@@ -206,12 +207,14 @@ def table(replays: Sequence[Replay], deployment: Deployment) -> pd.DataFrame:
 def in_words(found: pd.DataFrame) -> Styler:
     """The table with its numbers as they are written everywhere; sorting goes by the numbers themselves."""
     whole: Callable[[Any], str] = fmt.count
-    mean: Callable[[Any], str] = partial(fmt.number, digits=4)
+    means = [title for title in map(str, found) if title.endswith(": mean reward")]
+    places = fmt.decimals([value for title in means for value in found[title].dropna()], 4)
+    mean: Callable[[Any], str] = partial(fmt.number, digits=4) if places is None else partial(fmt.fixed, places=places)
     forms: dict[Any, str | Callable[[object], str] | None] = {}
     for title in map(str, found):
         if title in ("Rows", "Failed") or title.endswith(": n"):
             forms[title] = whole
-        elif title.endswith(": mean reward"):
+        elif title in means:
             forms[title] = mean
     return found.style.format(forms)
 

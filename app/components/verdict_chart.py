@@ -40,7 +40,7 @@ def difference_figure(assessment: Assessment, strand: Strand, zone: tzinfo) -> d
     x: list[Any] = [local_time(p.at, zone) if live else p.n for p in strand.curve]
     color, dark = theme.arm_color(1, dark=False), theme.arm_color(1, dark=True)
     texts = [
-        f"{words.change(p.interval.estimate, '')} ({words.bounds(p.interval, '')}), "
+        f"{words.middle(p.interval, '')} ({words.bounds(p.interval, '')}), "
         f"n {fmt.count(p.n)}, {fmt.clock(p.at, zone, assessment.as_of)}"
         for p in strand.curve
     ]

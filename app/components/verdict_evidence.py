@@ -51,7 +51,7 @@ def summary(strand: Strand | None) -> str:
     n = f"n {words.amount(strand)}"
     if strand.interval is None:
         return n
-    return f"B − A {words.change(strand.interval.estimate, '')} ({words.bounds(strand.interval, '')}), {n}"
+    return f"B − A {words.middle(strand.interval, '')} ({words.bounds(strand.interval, '')}), {n}"
 
 
 def footnote(strand: Strand) -> str:

@@ -35,7 +35,7 @@ def line_html(assessment: Assessment, color: str) -> str:
 
 def rule_line(assessment: Assessment, zone: tzinfo) -> str:
     """The rule of the test in one line of Markdown, with who fixed it when and why. Pure."""
-    test, rule, now = assessment.test, assessment.test.rule, assessment.as_of
+    test, rule = assessment.test, assessment.test.rule
     rails = rule.guardrails
     minimum = f"minimum effect {fmt.number(rule.minimum_effect, 4)}" if rule.minimum_effect else "no minimum effect"
     facts = (
@@ -48,11 +48,11 @@ def rule_line(assessment: Assessment, zone: tzinfo) -> str:
         f"errors at most {words.change(rails.error_increase, 'share')}",
         f"slower than {fmt.latency(rails.slow_ms)} at most {words.change(rails.slow_increase, 'share')}",
     )
-    since = f"fixed {fmt.clock(test.started_at, zone, now)} by {test.who}" + (f": {test.why}" if test.why else "")
+    since = f"fixed {fmt.moment(test.started_at, zone)} by {test.who}" + (f": {test.why}" if test.why else "")
     over = ""
     if test.ended_at:
-        over = f" · ended {fmt.clock(test.ended_at, zone, now)}: {test.ended_why or 'no reason given'}"
+        over = f" · ended {fmt.moment(test.ended_at, zone)}: {test.ended_why or 'no reason given'}"
     if back := assessment.undone:
-        over += f" · undone {fmt.clock(back.at, zone, now)} by {back.who}" + (f": {back.why}" if back.why else "")
+        over += f" · undone {fmt.moment(back.at, zone)} by {back.who}" + (f": {back.why}" if back.why else "")
     told = " · ".join(plain(fact) for fact in (*facts, since))
     return f"**Rule of test {test.id}:** {told}{plain(over)}"

@@ -17,7 +17,7 @@ from services.verdict.model import Assessment, Disagreement, Strand
 
 def draw_paired(assessment: Assessment, strand: Strand) -> None:
     facts = [
-        ("Difference B − A", words.change(strand.interval.estimate if strand.interval else None, "")),
+        ("Difference B − A", words.middle(strand.interval, "")),
         ("Interval", words.bounds(strand.interval, "") if strand.interval else "withheld"),
         ("Rows used", fmt.count(strand.n)),
         ("Same answer", fmt.percent(strand.agreement)),
@@ -53,10 +53,9 @@ def disagreement_table(found: tuple[Disagreement, ...], names: words.ArmNames) -
         "Truth": [words.shown(d.truth) for d in found],
         f"{names.a} said": [words.shown(d.prediction_a) for d in found],
         f"{names.b} said": [words.shown(d.prediction_b) for d in found],
-        f"Reward {names.a}": [fmt.number(d.reward_a) for d in found],
-        f"Reward {names.b}": [fmt.number(d.reward_b) for d in found],
-        "B − A": [
-            words.change(None if d.reward_a is None or d.reward_b is None else d.reward_b - d.reward_a, "")
-            for d in found
-        ],
+        f"Reward {names.a}": [a for a, _ in words.rewards(found)],
+        f"Reward {names.b}": [b for _, b in words.rewards(found)],
+        "B − A": words.changes(
+            [None if d.reward_a is None or d.reward_b is None else d.reward_b - d.reward_a for d in found]
+        ),
     }

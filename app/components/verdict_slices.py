@@ -64,7 +64,8 @@ def slices_html(slices: Sequence[Slice], overall: float, colors: tuple[str, str]
     axis = Axis.over([overall, *(s.shrunk for s in slices)])
     zero, everywhere = axis.place(0), axis.place(overall)
     rows = []
-    for one in slices:
+    moved = words.changes([x for one in slices for x in (one.shrunk, one.difference)])
+    for place, one in enumerate(slices):
         end = axis.place(one.shrunk)
         color = colors[1] if one.shrunk > 0 else colors[0]
         bar = (
@@ -75,7 +76,7 @@ def slices_html(slices: Sequence[Slice], overall: float, colors: tuple[str, str]
         seen = f"n {fmt.count(one.n)} rows, q {words.p_value(one.q)}"
         rows.append(
             f'<tr class="dv-first"><td>{escape(one.label)}<small>{seen}</small></td>'
-            f'<td class="dv-number">{words.change(one.shrunk, "")}<small>measured {words.change(one.difference, "")}'
+            f'<td class="dv-number">{moved[2 * place]}<small>measured {moved[2 * place + 1]}'
             f"</small></td><td>{bar}</td></tr>"
         )
     head = "<tr><th>Rows with</th><th>B − A</th><th></th></tr>"

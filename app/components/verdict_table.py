@@ -78,18 +78,19 @@ def _row(
         better = "higher" if row.higher_is_better else "lower"
         title = f"<span{kind}>{escape(row.label)}</span><small>{better} is better</small>"
     said = escape(words.finding(row, names))
+    of_a, of_b = words.measured(row)
     if row.difference is None:
         change, bar = f"<small>{said}</small>", ""
     else:
         change = (
-            f"<b>{words.change(row.difference.estimate, row.unit)}</b>"
+            f"<b>{words.middle(row.difference, row.unit)}</b>"
             f"<small>{words.bounds(row.difference, row.unit)}</small><small>{said}</small>"
         )
         line = row.limit if row.limit is not None else minimum or None
         bar = interval_bar(row.difference, axis, colors[row.better], line=line, said=said)
     return (
         f'<tr class="{"dv-first" if first else ""}"><td>{title}<small>{_source(row)}</small></td>'
-        f"{_cell(row.a, row, names.a)}{_cell(row.b, row, names.b)}"
+        f"{_cell(of_a, row.a, names.a)}{_cell(of_b, row.b, names.b)}"
         f'<td class="dv-number">{change}</td><td>{bar}</td></tr>'
     )
 
@@ -98,7 +99,7 @@ def _source(row: MetricRow) -> str:
     return f"<b>{words.SOURCES[row.source]}</b>{', decides' if row.decides else ''}"
 
 
-def _cell(cell: Cell, row: MetricRow, arm: str) -> str:
+def _cell(value: str, cell: Cell, arm: str) -> str:
     """`arm`: the column's title, which a phone shows in the cell, since it stacks the columns."""
-    said = f"{words.measured(cell, row)}<small>n {fmt.count(cell.n)}</small>"
+    said = f"{value}<small>n {fmt.count(cell.n)}</small>"
     return f'<td class="dv-number" data-arm="{escape(arm)}">{said}</td>'

@@ -49,7 +49,7 @@ def draw_why(assessment: Assessment, zone: tzinfo, *, key: str) -> None:
             "\n".join(f"- {escape(name)}: {escape(said)}" for name, said in words.rule_facts(assessment.test.rule))
         )
         test = assessment.test
-        since = fmt.clock(test.started_at, zone, assessment.as_of)
+        since = fmt.moment(test.started_at, zone)
         st.caption(escape(f"A is `{test.model_a}`, B is `{test.model_b}`, since {since}."))
 
 
@@ -118,11 +118,16 @@ def _draw_strand(assessment: Assessment, strand: Strand, zone: tzinfo) -> None:
     st.dataframe(strand_table(strand, decides=decides), hide_index=True, width="stretch")
     if strand.withheld:
         st.caption(f"Why no interval: {escape(strand.withheld)}")
-    since, until = (fmt.clock(at, zone, assessment.as_of) for at in (assessment.test.started_at, assessment.as_of))
-    st.caption(f"{escape(strand.formula)}. Window: {since} to {until}.")
+    st.caption(escape(window_line(assessment, strand, zone)))
     if strand.query:
         in_words = strand.query.startswith("Ledger:")  # what was read there is said in words
         st.code(strand.query, language=None if in_words else "promql", wrap_lines=True)
+
+
+def window_line(assessment: Assessment, strand: Strand, zone: tzinfo) -> str:
+    """How it was estimated, and of which time. Pure."""
+    since, until = (fmt.moment(at, zone) for at in (assessment.test.started_at, assessment.as_of))
+    return f"{strand.formula.rstrip('.')}. Window: {since} to {until}."
 
 
 def strand_table(strand: Strand, *, decides: bool) -> dict[str, list[str]]:
@@ -131,7 +136,7 @@ def strand_table(strand: Strand, *, decides: bool) -> dict[str, list[str]]:
     def column(found: Interval | None) -> list[str]:
         if found is None:
             return [fmt.NONE] * 5
-        ends = [words.change(x, "") for x in (found.estimate, found.low, found.high)]
+        ends = words.changes([found.estimate, found.low, found.high])
         return [*ends, words.level(found.level), words.p_value(found.p)]
 
     n = f"A {fmt.count(strand.n_a)}, B {fmt.count(strand.n_b)}"

@@ -64,5 +64,5 @@ def summary(assessment: Assessment) -> str:
     if strand.interval is None:
         return f"{called}; {label} withheld, {n}"
     unit, interval = row.unit if row is not None else "", strand.interval
-    moved = words.change(interval.estimate, unit)
+    moved = words.middle(interval, unit)
     return f"{called}; {label} B − A {moved} ({percent(interval.level)}: {words.bounds(interval, unit)}), {n}"

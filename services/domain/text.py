@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 
 NONE = "—"
 BEYOND_WORDS = 1e15
+IN_FULL = 1e6
 THIN = "\u202f"  # narrow no-break space: keeps number and unit on one line
 
 
@@ -36,6 +37,37 @@ def number(value: float | None, digits: int = 3) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return text.replace("-", "−") + suffix
+
+
+def alike(values: Sequence[float | None], digits: int = 3) -> list[str]:
+    """Numbers of one measure beside each other, with the same number of decimals; in full below a million.
+
+    The largest has about `digits` significant digits, and small ones beside it keep two decimals.
+    """
+    places = decimals(values, digits)
+    return [number(value, digits) if places is None else fixed(value, places) for value in values]
+
+
+def decimals(values: Iterable[float | None], digits: int = 3) -> int | None:
+    """How many decimals suit all of `values`; None if there is none to go by, or one is too large to write in full."""
+    sizes = [abs(value) for value in values if value is not None and math.isfinite(value) and value]
+    if not sizes or max(sizes) >= IN_FULL:
+        return None
+    places = digits - 1 - math.floor(math.log10(max(sizes)))
+    if places < 2:
+        places = max(places, min(2, 1 - math.floor(math.log10(min(sizes)))))
+    places = min(max(places, 0), 6)
+    while places and all(f"{size:.{places}f}".endswith("0") for size in sizes):
+        places -= 1
+    return places
+
+
+def fixed(value: float | None, places: int) -> str:
+    """`value` with so many decimals: 0.7100, 14,563."""
+    if value is None or not math.isfinite(value):
+        return number(value)
+    text = f"{value:,.{places}f}"
+    return text.replace("-", "−") if float(text.replace(",", "")) else text.removeprefix("-")
 
 
 def count(value: float | None) -> str:
@@ -119,6 +151,14 @@ def clock(at: datetime | None, zone: tzinfo = UTC, now: datetime | None = None) 
     if local.date() == today.date():
         return f"{local:%H:%M:%S}"
     return f"{local.day} {local:%b %H:%M}"
+
+
+def moment(at: datetime | None, zone: tzinfo = UTC) -> str:
+    """A time with its date and zone, for what is read on another day or elsewhere: 22 Nov 2026 12:04 CET."""
+    if at is None:
+        return NONE
+    local = aware(at).astimezone(zone)
+    return f"{local.day} {local:%b %Y %H:%M %Z}"
 
 
 def short_arms(names: Iterable[str]) -> dict[str, str]:

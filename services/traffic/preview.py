@@ -27,6 +27,8 @@ PREVIEW_ROWS = 200
 PATIENCE_S = 5.0
 AT_ONCE = 16
 BINS = 30
+HEAVY = 100.0
+"""So many times the median, and the largest reward leaves all others in one bin of a linear axis."""
 _runs = count()
 
 
@@ -64,6 +66,18 @@ class PreviewSummary:
     arms: tuple[ArmPreview, ...]
     warning: str
     scale: float | None
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Edges, shape (BINS + 1,), and rewards per bin and arm, shape (BINS,): the same bins for all arms.
+
+    `logarithmic`: the bins are equally wide on a logarithmic axis, because a few rewards dwarf all others.
+    """
+
+    edges: NDArray[np.float64]
+    counts: Mapping[str, NDArray[np.int64]]
+    logarithmic: bool
 
 
 async def preview(
@@ -122,11 +136,17 @@ def suggest_scale(truths: Sequence[object], predictions: Sequence[object]) -> fl
     return float(f"{spread:.3g}") if spread is not None and 0 < spread < np.inf else None
 
 
-def histogram(summary: PreviewSummary) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
-    """Edges, shape (BINS + 1,), and rewards per bin and arm, shape (BINS,): the same bins for all arms."""
+def histogram(summary: PreviewSummary) -> Histogram:
+    """The rewards of all arms in the same bins; logarithmic where all are positive and the tail is heavy."""
     rewards = np.concatenate([arm.rewards for arm in summary.arms])
-    edges = np.histogram_bin_edges(rewards, bins=BINS)
-    return edges, {arm.predictor: np.histogram(arm.rewards, bins=edges)[0] for arm in summary.arms}
+    logarithmic = bool(rewards.size and rewards.min() > 0 and rewards.max() > HEAVY * np.median(rewards))
+    if logarithmic:
+        edges = np.geomspace(rewards.min(), rewards.max(), BINS + 1)
+        edges[0], edges[-1] = rewards.min(), rewards.max()  # not a bit inside of them, which would lose one
+    else:
+        edges = np.histogram_bin_edges(rewards, bins=BINS)
+    counts = {arm.predictor: np.histogram(arm.rewards, bins=edges)[0] for arm in summary.arms}
+    return Histogram(edges, counts, logarithmic)
 
 
 def _arm(seen: Preview, arm: str, reward: Reward) -> ArmPreview:

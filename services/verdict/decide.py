@@ -138,7 +138,7 @@ def _verdict(call: Call, because: str, fired: str) -> Verdict:
 
 
 def _said(interval: Interval) -> str:
-    return f"B − A is {words.change(interval.estimate, '')}, always-valid interval {words.bounds(interval, '')}"
+    return f"B − A is {words.middle(interval, '')}, always-valid interval {words.bounds(interval, '')}"
 
 
 def _beside(strand: Strand) -> str:

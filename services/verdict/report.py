@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from html import escape
 from itertools import zip_longest
 
-from services.domain.text import NONE, aware, count, number, percent
+from services.domain.text import count, moment, percent
 from services.verdict import words
 from services.verdict.bars import by_metric, interval_bar, shared_axis
 from services.verdict.curves import curve_svg
@@ -106,7 +106,8 @@ def _metrics(assessment: Assessment) -> str:
             if row.difference is not None:
                 line = row.limit if row.limit is not None else minimum or None
                 bar = interval_bar(row.difference, axis, BETTER[row.better], line=line)
-            body.append([_name(row), _cell(row.a, row), _cell(row.b, row), _difference(row, names), bar])
+            cells = (_cell(said, of) for said, of in zip(words.measured(row), (row.a, row.b), strict=True))
+            body.append([_name(row), *cells, _difference(row, names), bar])
     head = ("Metric", *(escape(name) for name in names.both), "B − A, interval", "")
     if not body:
         return ""
@@ -121,8 +122,8 @@ def _name(row: MetricRow) -> str:
     return f"<b>{escape(row.label)}</b><small>{words.SOURCES[row.source]}; {better} is better{tail}</small>"
 
 
-def _cell(cell: Cell, row: MetricRow) -> str:
-    return f"{words.measured(cell, row)}<small>n {count(cell.n)}</small>"
+def _cell(said: str, cell: Cell) -> str:
+    return f"{said}<small>n {count(cell.n)}</small>"
 
 
 def _difference(row: MetricRow, names: words.ArmNames) -> str:
@@ -131,7 +132,7 @@ def _difference(row: MetricRow, names: words.ArmNames) -> str:
         return f"<small>{said}</small>"
     limit = f"; limit {words.change(row.limit, row.unit)}" if row.limit is not None else ""
     return (
-        f"<b>{words.change(row.difference.estimate, row.unit)}</b>"
+        f"<b>{words.middle(row.difference, row.unit)}</b>"
         f"<small>{words.bounds(row.difference, row.unit)}</small><small>{said}{limit}</small>"
     )
 
@@ -169,7 +170,7 @@ def _strand(assessment: Assessment, strand: Strand) -> str:
 
 def _interval(interval: Interval) -> str:
     p = f", p {words.p_value(interval.p)}" if interval.p is not None else ""
-    return f"{words.change(interval.estimate, '')}, {words.bounds(interval, '')} at {words.level(interval.level)}{p}"
+    return f"{words.middle(interval, '')}, {words.bounds(interval, '')} at {words.level(interval.level)}{p}"
 
 
 def _disagreements(assessment: Assessment) -> str:
@@ -181,10 +182,9 @@ def _disagreements(assessment: Assessment) -> str:
             str(d.replay),
             str(d.row),
             *(escape(words.shown(v)) for v in (d.truth, d.prediction_a, d.prediction_b)),
-            number(d.reward_a),
-            number(d.reward_b),
+            *rewards,
         ]
-        for d in assessment.disagreements
+        for d, rewards in zip(assessment.disagreements, words.rewards(assessment.disagreements), strict=True)
     ]
     return _wide(_table(head, body)) if body else ""
 
@@ -195,9 +195,10 @@ def _slices(assessment: Assessment) -> str:
     note = f"<p class=quiet>{escape(assessment.slices_note)}</p>" if assessment.slices_note else ""
     if not assessment.slices:
         return note
+    ordered = sorted(assessment.slices, key=lambda s: s.shrunk)
+    moved = words.changes([x for s in ordered for x in (s.difference, s.shrunk)])
     body = [
-        [escape(s.label), count(s.n), words.change(s.difference, ""), words.change(s.shrunk, ""), words.p_value(s.q)]
-        for s in sorted(assessment.slices, key=lambda s: s.shrunk)
+        [escape(s.label), count(s.n), moved[2 * i], moved[2 * i + 1], words.p_value(s.q)] for i, s in enumerate(ordered)
     ]
     return _wide(_table(("Rows with", "n", "B − A", "after shrinkage", "q"), body)) + note
 
@@ -224,4 +225,4 @@ def _wide(table: str) -> str:
 
 
 def _at(at: datetime | None) -> str:
-    return NONE if at is None else f"{aware(at).astimezone(UTC):%-d %b %Y %H:%M} UTC"
+    return moment(at, UTC)

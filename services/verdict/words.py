@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from services.domain.text import NONE, THIN, count, duration, latency, number, percent, short_arms
-from services.verdict.model import Assessment, Call, Cell, Interval, Light, MetricRow, Strand
+from services.domain.text import NONE, THIN, alike, count, duration, latency, number, percent, short_arms
+from services.verdict.model import Assessment, Call, Disagreement, Interval, Light, MetricRow, Strand
 from services.verdict.rule import Decides, LiveFrom, Rule, Source
 
 CALL_MARKS = {Call.SHIP: "↑", Call.KEEP: "=", Call.RUNNING: "⋯", Call.DISTRUST: "!"}
@@ -67,11 +67,22 @@ def value(amount: float | None, unit: str) -> str:
     return latency(amount) if unit == "ms" else number(amount, 4)
 
 
-def measured(cell: Cell, row: MetricRow) -> str:
-    """A cell of the table: its value, with `about` where it was interpolated in buckets."""
-    if row.key == "p95" and cell.value is not None:
-        return f"about {latency(float(f'{cell.value:.2g}'))}"
-    return value(cell.value, row.unit)
+def measured(row: MetricRow) -> tuple[str, str]:
+    """A's and B's cell of the table, alike; with `about` where they were interpolated in buckets."""
+    values = (row.a.value, row.b.value)
+    if row.key == "p95":
+        a, b = (NONE if v is None else f"about {latency(float(f'{v:.2g}'))}" for v in values)
+    elif row.unit:
+        a, b = (value(v, row.unit) for v in values)
+    else:
+        a, b = alike(values, 4)
+    return a, b
+
+
+def rewards(found: Sequence[Disagreement]) -> list[tuple[str, str]]:
+    """What A and B earned on each of these rows, all alike."""
+    said = alike([earned for d in found for earned in (d.reward_a, d.reward_b)], 4)
+    return list(zip(said[::2], said[1::2], strict=True))
 
 
 def one_look(strand: Strand) -> str:
@@ -79,7 +90,7 @@ def one_look(strand: Strand) -> str:
     found = strand.curve[-1].interval
     return (
         f"One look so far, which is no curve yet: after {count(strand.curve[-1].n)} {UNITS[strand.source]}, B − A is "
-        f"{change(found.estimate, '')}, {level(found.level)} always-valid interval {bounds(found, '')}."
+        f"{middle(found, '')}, {level(found.level)} always-valid interval {bounds(found, '')}."
     )
 
 
@@ -100,14 +111,40 @@ def change(amount: float | None, unit: str) -> str:
     return f"{'+' if amount > 0 else ''}{said}{_tail(unit, one=said in ('1', '−1'))}"
 
 
+def changes(amounts: Sequence[float | None]) -> list[str]:
+    """Differences of one measure beside each other, with the same number of decimals."""
+    return [_signed(value, said) for value, said in zip(amounts, alike(amounts), strict=True)]
+
+
+def middle(interval: Interval | None, unit: str) -> str:
+    """The estimate with its sign, and with as many decimals as its `bounds`."""
+    if interval is None or interval.estimate != interval.estimate:
+        return NONE
+    said = _ends(interval, unit)[0]
+    return f"{said}{_tail(unit, one=said in ('+1', '−1'))}"
+
+
 def bounds(interval: Interval, unit: str) -> str:
     """`+0.0028 to +0.0052`; the unit once, at the end."""
-    low, high = (f"{'+' if x > 0 else ''}{_bare(x, unit)}" for x in (interval.low, interval.high))
+    _, low, high = _ends(interval, unit)
     return f"{low} to {high}{_tail(unit)}"
 
 
+def _ends(interval: Interval, unit: str) -> list[str]:
+    """Estimate, low and high, without the unit."""
+    return changes([_of_unit(x, unit) for x in (interval.estimate, interval.low, interval.high)])
+
+
+def _signed(value: float | None, said: str) -> str:
+    return f"+{said}" if value is not None and value > 0 and said.strip("0.") else said
+
+
+def _of_unit(amount: float, unit: str) -> float:
+    return amount * 100 if unit == "share" else amount
+
+
 def _bare(amount: float, unit: str) -> str:
-    return number(amount * 100 if unit == "share" else amount)
+    return number(_of_unit(amount, unit))
 
 
 def _tail(unit: str, *, one: bool = False) -> str:
@@ -140,7 +177,7 @@ def beside(assessment: Assessment) -> str:
         return ""
     return (
         f"For information only, as this test does not read live traffic there: by the {PLACES[other.read_from]} "
-        f"({amount(other)}), B − A is {change(other.interval.estimate, '')}, always-valid interval "
+        f"({amount(other)}), B − A is {middle(other.interval, '')}, always-valid interval "
         f"{bounds(other.interval, '')}. It names no winner."
     )
 

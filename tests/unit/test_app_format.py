@@ -36,6 +36,35 @@ def test_numbers(value, text):
     assert fmt.number(value).replace(fmt.THIN, " ") == text
 
 
+@pytest.mark.parametrize(
+    ("values", "digits", "texts"),
+    [
+        ((0.71, 0.7096), 4, ["0.7100", "0.7096"]),
+        ((6623, 14_563.2), 4, ["6,623", "14,563"]),
+        ((-7652, 12.5), 3, ["−7,652", "12"]),
+        ((500, 0.134), 4, ["500.00", "0.13"]),
+        ((0.004, 0.0028, -0.0001), 3, ["0.0040", "0.0028", "−0.0001"]),
+        ((0.5, 0.25, None), 3, ["0.50", "0.25", "—"]),
+        ((1.0, 0.0), 4, ["1", "0"]),
+        ((4_898_000, 1), 3, ["4.9 M", "1"]),
+        ((math.inf, 0.5), 3, ["∞", "0.5"]),
+        ((), 3, []),
+    ],
+)
+def test_numbers_of_one_measure_have_the_same_number_of_decimals(values, digits, texts):
+    assert [said.replace(fmt.THIN, " ") for said in fmt.alike(values, digits)] == texts
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False)))
+def test_numbers_beside_each_other_are_all_short(values):
+    assert all(0 < len(said) < 20 for said in fmt.alike(values))
+
+
+def test_a_moment_has_its_date_and_zone():
+    assert fmt.moment(NOW, ZoneInfo("Europe/Berlin")) == "1 Mar 2026 13:00 CET"
+    assert fmt.moment(None) == "—"
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_number_has_a_short_text(value):
     assert 0 < len(fmt.number(value)) < 16

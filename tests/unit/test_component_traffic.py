@@ -12,7 +12,7 @@ import pytest
 from app import theme
 from app.components.answers import difference, ledger_only, value_of
 from app.components.replay_preview import arm_text, figure
-from app.components.replay_progress import describe, progress_text
+from app.components.replay_progress import describe, in_words, progress_text, table
 from app.components.request_fields import format_of, missing, read_json, step_of
 from app.components.reward_picker import read_truth
 from app.components.snippets import by_gateway, seldon_client_text
@@ -23,7 +23,7 @@ from services.jobs.replay_values import Replay
 from services.jobs.states import JobState
 from services.schema import Column, ColumnType, Signature
 from services.traffic.preview import Preview, summarise
-from services.traffic.replay import ReplayMode, ReplaySpec
+from services.traffic.replay import ArmCounters, ReplayMode, ReplaySpec
 from services.traffic.rewards import Reward, RewardKind
 from services.trials import Answer
 
@@ -152,6 +152,23 @@ class TestPreview:
         assert sum(first["y"][:-1]) == 2 and sum(second["y"][:-1]) == 3
         assert [t["line"]["color"] for t in drawn["data"]] == [theme.arm_color(i, dark=False) for i in (0, 1)]
         assert [t["meta"]["dark"] for t in drawn["data"]] == [theme.arm_color(i, dark=True) for i in (0, 1)]
+
+    def test_a_heavy_tail_is_drawn_on_a_logarithmic_axis(self) -> None:
+        truths = tuple(float(n) for n in range(1, 60))
+        seen = Preview(tuple(range(59)), truths, {"a": (0.99, *(0.0 for _ in truths[1:])), "b": (0.0,) * 59}, {})
+        drawn = figure(summarise(seen, Reward(RewardKind.TUTORIAL)), WINE)
+        go.Figure(drawn)
+        axis = drawn["layout"]["xaxis"]
+        assert axis["type"] == "log" and axis["range"][1] == pytest.approx(4)
+        assert sum(drawn["data"][0]["y"][:-1]) == 59
+
+
+class TestTable:
+    def test_means_of_all_replays_have_the_same_decimals(self) -> None:
+        arms = [ArmCounters("a", 10, reward_sum=total, reward_n=10) for total in (7.1, 7.096)]
+        found = table([replace(REPLAY, arms=(arm,)) for arm in arms], WINE)
+        shown = in_words(found).to_html()
+        assert "0.7100" in shown and "0.7096" in shown
 
 
 class TestWayNote:

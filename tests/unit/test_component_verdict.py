@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, timedelta
+from zoneinfo import ZoneInfo
 
 import plotly.graph_objects as go
 import pytest
@@ -17,7 +18,7 @@ from app.components.verdict_slices import slice_sentence, slices_html, split_sli
 from app.components.verdict_start import test_label as label_of
 from app.components.verdict_table import level_note, table_html
 from app.components.verdict_trust import strip_html
-from app.components.verdict_why import strand_table
+from app.components.verdict_why import strand_table, window_line
 from services.verdict import words
 from services.verdict.model import Assessment, Light, Slice, Strand
 from services.verdict.report_style import DARK_LIGHTS, LIGHTS
@@ -75,7 +76,16 @@ def test_the_rule_is_shown_with_who_fixed_it_and_why():
     assert "\\<b\\>eve" in said  # as text
     assert "a & b \\<script\\>" in said
     over = replace(distrust(), test=replace(ship().test, ended_at=START, ended_why="decided"))
-    assert "ended 12:00:00: decided" in rule_line(over, UTC).replace("\\:", ":")
+    assert "ended 1 Mar 2026 12:00 UTC: decided" in rule_line(over, UTC).replace("\\:", ":")
+    assert "fixed 1 Mar 2026 13:00 CET by" in rule_line(over, ZoneInfo("Europe/Berlin")).replace("\\:", ":")
+
+
+def test_the_drawer_ends_a_formula_with_one_full_stop_and_says_the_zone_of_its_window():
+    found = ship()
+    for strand in (found.paired, found.live):
+        assert strand is not None
+        said = window_line(found, replace(strand, formula="Mean of the differences."), UTC)
+        assert "Window: 1 Mar 2026 12:00 UTC to 1 Mar 2026 17:00 UTC." in said and ".." not in said
 
 
 def test_a_card_has_its_light_in_words_and_its_advice():
@@ -201,8 +211,6 @@ class TestFigure:
                 assert top > max(0, strand.interval.high)
 
     def test_live_evidence_is_drawn_in_the_persons_time(self):
-        from zoneinfo import ZoneInfo
-
         figure = difference_figure(running(), live_of(running()), ZoneInfo("Europe/Berlin"))
         assert figure["data"][2]["x"][0].startswith("2026-03-01 13:")
 

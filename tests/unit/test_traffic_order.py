@@ -109,14 +109,24 @@ class TestPreview:
 
     def test_the_bins_hold_every_reward_of_every_arm(self) -> None:
         summary = summarise(seen([0, 0, 0, 0], a=[0, 1, 2, None], b=[3, 3, 3, 3]), BOUNDED)
-        edges, counts = histogram(summary)
-        assert len(edges) == BINS + 1
-        assert {arm: int(found.sum()) for arm, found in counts.items()} == {"a": 3, "b": 4}
+        found = histogram(summary)
+        assert len(found.edges) == BINS + 1 and not found.logarithmic
+        assert {arm: int(counts.sum()) for arm, counts in found.counts.items()} == {"a": 3, "b": 4}
+
+    def test_a_heavy_tail_has_logarithmic_bins_that_tell_its_rewards_apart(self) -> None:
+        rng = np.random.default_rng(3)
+        summary = summarise(
+            seen(rng.normal(0, 0.75, 200).tolist(), a=[0.0] * 200, b=[0.1] * 200), Reward(RewardKind.TUTORIAL)
+        )
+        found = histogram(summary)
+        assert found.logarithmic
+        assert {arm: int(counts.sum()) for arm, counts in found.counts.items()} == {"a": 200, "b": 200}
+        assert all(np.count_nonzero(counts) > BINS / 3 for counts in found.counts.values())
 
     def test_nothing_answered_at_all(self) -> None:
         summary = summarise(seen([1, 2], a=[None, None]), BOUNDED)
         assert summary.arms[0].sums.mean is None and summary.scale is None and summary.warning == ""
-        assert histogram(summary)[1]["a"].sum() == 0
+        assert histogram(summary).counts["a"].sum() == 0
 
 
 def test_the_share_of_a_core_is_growth_of_the_cpu_clock_per_second() -> None:
