@@ -22,5 +22,11 @@ def draw_health(parts: Sequence[PartHealth]) -> None:
             )
     for part in parts:
         if not part.ok:
-            text = f":red[**{escape(part.part)}**] {escape(part.detail)}"
-            st.markdown(f"{text} :gray[{escape(part.hint)}]" if part.hint else text)
+            st.markdown(line(part))
+
+
+def line(part: PartHealth) -> str:
+    """What is wrong with a part and what to do, as Markdown that names it once. Pure."""
+    named = part.part.lower() in part.detail.lower()
+    text = f":red[**{escape(part.detail)}**]" if named else f":red[**{escape(part.part)}**] {escape(part.detail)}"
+    return f"{text} :gray[{escape(part.hint)}]" if part.hint else text
