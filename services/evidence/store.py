@@ -114,6 +114,14 @@ class EvidenceStore:
         with connect(self._database) as connection:
             return [_change(row) for row in connection.execute(query).mappings()]
 
+    def first_change(self, namespace: str, deployment: str, *, after: datetime) -> Change | None:
+        """The first thing that happened to a deployment after a moment; None if nothing has."""
+        mine = (changes.c.namespace == namespace) & (changes.c.deployment == deployment)
+        query = sa.select(changes).where(changes.c.pending.is_(False), mine, changes.c.at > after)
+        with connect(self._database) as connection:
+            found = connection.execute(query.order_by(changes.c.at, changes.c.id).limit(1)).mappings().first()
+        return _change(found) if found is not None else None
+
     def _add_change(self, change: Change, *, pending: bool, engine: str = "") -> Change:
         values = {
             "at": change.at,

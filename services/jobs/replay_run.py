@@ -16,6 +16,9 @@ from services.traffic.datasets import Dataset
 from services.traffic.order import WHOLE, Share, sending_order
 from services.traffic.replay import Progress, ReplayPlan, ReplayRow, ReplaySpec
 
+GATEWAY_FIRST_S = 2.0
+"""The gateway gives up a request this much sooner than we do: its refusal names the arm that did not answer."""
+
 
 def ledger_progress(store: EvidenceStore, record: ReplayRecord) -> Progress:
     """How far a replay is by what the ledger holds of it. A pair is one row; its halves are recorded together."""
@@ -52,7 +55,7 @@ def make_plan(
         rate=spec.rate,
         concurrency=spec.concurrency,
         digest=dataset.digest,
-        timeout_s=settings.request_timeout_s,
+        timeout_s=settings.request_timeout_s + GATEWAY_FIRST_S,
         patience_s=patience_s,
         outage_s=outage_s,
     )

@@ -40,6 +40,7 @@ PREDICTING, FEEDING, DESCRIBING = "predictions", "feedback", "metadata"
 
 FIRST_BACKOFF_S = 0.02
 LONGEST_BACKOFF_S = 1.0
+NOT_FOUND = 404
 PASSING_STATUSES = frozenset({408, 429, 502, 503, 504})
 """What a gateway says while the part behind it is away, stopped in the middle, or has too much to do."""
 
@@ -66,7 +67,8 @@ class Stopping(DecantError):
 
 @dataclass(slots=True)  # not frozen: made twice per row
 class Answer:
-    """A response with its body unread. `latency_ms` is that of the attempt that succeeded."""
+    """A response with its body unread. `latency_ms` runs from the first attempt that an arm let fail, if any did: a
+    client would have waited so long. Time in which nothing could be reached at all is nobody's latency."""
 
     status: int
     headers: Mapping[str, str]
@@ -172,21 +174,32 @@ class Sender:
     ) -> Answer:
         (service, arm), number = place, next(self._numbers)
         backoff_s, blamed_s, first, before = FIRST_BACKOFF_S, 0.0, math.inf, math.inf
+        drawn, tried_at = "", math.nan
         while True:
-            named, unreachable = arm, False
+            named, unreachable = arm or drawn, False
+            began = time.perf_counter()
             try:
-                answer = await self._once(target, body, headers)
-                named = answer.headers.get(ARM_HEADER) or arm
+                # Once the split has drawn an arm the request stays there: drawn again, it would go to who answers.
+                answer = await self._once(target, body, {**headers, ARM_HEADER: drawn} if drawn else headers)
+                if drawn and answer.status == NOT_FOUND:  # it was removed meanwhile
+                    drawn, tried_at = "", math.nan
+                    continue
+                named = answer.headers.get(ARM_HEADER) or named
                 if answer.status not in PASSING_STATUSES:
                     self._outages.answered(place, (service, named))
+                    if tried_at < began:
+                        answer.latency_ms += (began - tried_at) * 1000
                     return answer
                 words = answer.words
+                drawn = "" if arm else named
             except TimeoutError:
                 words = f"no answer within {self._timeout_s:g} s"
             except Unavailable as error:
                 words, unreachable = error.sentence, True
             except aiohttp.ClientError as error:
                 words, unreachable = str(error) or type(error).__name__, True
+            if named or not unreachable:
+                tried_at = began if math.isnan(tried_at) else tried_at
             now = time.monotonic()
             outage = self._outages.failed((service, named), now, number, unreachable=unreachable)
             silent_s, first = now - outage.since, min(first, now)

@@ -160,7 +160,7 @@ class Assessing:
             checks.attribution(
                 [checks.Booked(s.n, s.total) for s in booked], counted, mixed=mixed, feeds=feeds, unfit=unfit
             ),
-            checks.split(result, seen.changes if seen is not None else 0),
+            checks.split(result, seen.changes if seen is not None else 0, decides=self._rule.decided_by(Source.LIVE)),
             checks.enough(passed, missing, decides=decides),
             checks.reward(self._rule.reward, tails, sum(s.n for s in strands)),
             checks.feedback(None, None, mixed=mixed, feeds=feeds, unfit=unfit)

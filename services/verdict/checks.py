@@ -104,8 +104,12 @@ def attribution(
     return Check(key, title, Light.GREEN, f"Ledger and counters agree on {pairs} rewards{others}.")
 
 
-def split(result: SrmResult | None, changes: int) -> Check:
-    """Whether the traffic is divided as it was asked for: a sample-ratio mismatch makes every comparison suspect."""
+def split(result: SrmResult | None, changes: int, *, decides: bool = True) -> Check:
+    """Whether the traffic is divided as it was asked for: a sample-ratio mismatch makes comparisons of it suspect.
+
+    `decides`: whether live traffic may name the winner. Pairs are not divided by the split, so where they alone decide
+    a mismatch is worth knowing, and no reason to distrust them.
+    """
     key, title = "split", "Split as configured"
     if result is None:
         words = "The counters of the split cannot be read now."
@@ -117,8 +121,11 @@ def split(result: SrmResult | None, changes: int) -> Check:
     words = f"B got {percent(share, 2)} of {count(result.n)} requests where {percent(wanted, 2)} were asked for"
     words += f", over {changes + 1} splits" if changes else ""
     advice = "Look for clients that pin an arm, retries, or an arm that was down; then start a new test."
-    if result.p < RED:
+    if result.p < RED and decides:
         return Check(key, title, Light.RED, f"{words}: no accident (p {_p(result.p)}).", advice)
+    if result.p < RED:
+        words += f": no accident (p {_p(result.p)}). The paired replay, which decides, is not touched by it."
+        return Check(key, title, Light.AMBER, words, advice.partition(";")[0] + ".")
     if result.p < AMBER:
         return Check(key, title, Light.AMBER, f"{words}: rare by chance (p {_p(result.p)}).", advice)
     return Check(key, title, Light.GREEN, f"{words}, as chance allows (p {_p(result.p)}).")

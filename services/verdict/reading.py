@@ -187,15 +187,25 @@ class Reading:
         """The growth of the counters in the intervals that one split was in force in."""
         moves = [(c.at, _split_of(c.before), _split_of(c.after)) for c in self.changes]
         known = [(at, before, after) for at, before, after in moves if before is not None or after is not None]
-        now = Split(())
-        if not known:
-            try:
-                now = self._sources.engine.get(*self._where).requested
-            except DecantError:
-                known = []
+        now = Split(()) if known else self._unmoved()
         rule, guard_s = self._rule, GUARD_SCRAPES * self._sources.settings.scrape_interval_s
         blind = times_of(self.undivided)
         return live_intervals(history, split_history(known, now), rule.champion, rule.challenger, guard_s, blind)
+
+    def _unmoved(self) -> Split:
+        """The split of a test in which nobody moved it; empty where nothing tells.
+
+        It may have been moved since: then the first change after the test knows what was there before it.
+        """
+        if self._test.ended_at is not None:
+            later = self._store.first_change(*self._where, after=self.until)
+            before = _split_of(later.before) if later is not None else None
+            if before is not None:
+                return before
+        try:
+            return self._sources.engine.get(*self._where).requested
+        except DecantError:
+            return Split(())
 
     # -- the models ------------------------------------------------------------------------------------------------
 

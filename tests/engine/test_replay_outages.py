@@ -12,6 +12,7 @@ from services.domain import OutcomeStatus
 from services.errors import Unavailable
 from services.jobs.replays import Replay, ReplayJobs
 from services.jobs.states import JobState
+from services.stats.srm import RED, split_band
 from services.traffic.replay import Progress, ReplayMode, ReplaySpec
 from services.traffic.replay_words import waiting_words
 from services.traffic.rewards import Reward, RewardKind
@@ -40,15 +41,32 @@ def test_rows_wait_for_an_arm_that_is_away_longer_than_a_row_is_patient(stub: Se
     assert end.waiting == ""
 
 
-def test_through_the_split_the_rows_of_the_dead_arm_wait_while_the_other_answers(stub: SeldonStub) -> None:
-    """At 100 to 1 a row is sent to the dead arm again and again, for longer than its patience."""
-    stub.weights = {"a": 100, "b": 1}
-    stub.dead_arms = {"a"}
+def test_through_the_split_the_rows_of_the_dead_arm_wait_for_it_while_the_other_answers(stub: SeldonStub) -> None:
+    """Drawn anew at each attempt, they would all go to the arm that answers, and hide that the other did not."""
+    stub.weights = {"a": 50, "b": 50}
+    stub.dead_arms = {"b"}
     back_after(stub, 2.5)
     ledger = MemoryLedger(stub.url)
-    end = replayed(ledger, plan(60, concurrency=16, **SHORT))
-    assert (end.done, sum(arm.failed for arm in end.arms)) == (60, 0)
-    assert any(arm == "b" for _, arm in stub.predictions), "somebody was answered meanwhile"
+    end = replayed(ledger, plan(80, concurrency=80, **SHORT))
+    assert (end.done, sum(arm.failed for arm in end.arms)) == (80, 0)
+    arms = {arm: [o for o in ledger.outcomes.values() if o.predictor == arm] for arm in "ab"}
+    assert split_band(80, 0.5, RED).holds(len(arms["b"]))
+    assert len(stub.predictions) == 80, "nobody was asked twice"
+    assert min(o.latency_ms for o in arms["b"]) > max(o.latency_ms for o in arms["a"]), "the waiting counts"
+
+
+def test_a_row_whose_arm_is_removed_while_it_waits_is_drawn_again(stub: SeldonStub) -> None:
+    stub.weights = {"a": 1, "b": 99}
+    stub.dead_arms = {"b"}
+
+    def remove() -> None:
+        stub.weights = {"a": 100}
+
+    threading.Timer(1.0, remove).start()
+    ledger = MemoryLedger(stub.url)
+    end = replayed(ledger, plan(20, concurrency=20, **SHORT))
+    assert {(o.predictor, o.status) for o in ledger.outcomes.values()} == {("a", OutcomeStatus.OK)}
+    assert end.done == 20
 
 
 def test_a_row_that_has_no_answer_where_others_have_fails_by_itself(stub: SeldonStub) -> None:

@@ -109,6 +109,8 @@ class SeldonStub:
             await asyncio.sleep(self.delay_s)
             self._under_way -= 1
         arm = request.headers.get(PIN) or self._choose()
+        if arm not in self.weights:
+            return _error(404, f"no arm {arm}")
         mishap = self._next_mishap("predictions", request)
         if mishap.isdigit() or self.away or arm in self.dead_arms:
             # As Envoy: the arm that should have answered is named, unless it is the gateway itself that is away.
