@@ -17,7 +17,7 @@ from app.components.split_slider import draw_split_controls, undo_button
 from app.components.take_over import draw_manager
 from app.components.target import Target, choose_target
 from app.components.undelete import draw_deleted
-from app.guard import boundary
+from app.guard import boundary, escape
 from services.domain import DeploymentStatus
 
 
@@ -66,6 +66,8 @@ def page() -> None:
         st.caption(f"last changed by {target.status.changed_by or fmt.NONE}, {fmt.ago(target.status.changed_at)}")
         existing(target, target.status, hindrance)
         return
+    if target.gone and not hindrance:
+        st.caption(f"There is no deployment {escape(target.key)} (any more).")
     draw_deploy_form(target, hindrance)
     with boundary("The list of deleted deployments"):
         draw_deleted(statuses)

@@ -19,12 +19,16 @@ DEFAULT_NAME = "mlflow-deployment"
 
 @dataclass(frozen=True)
 class Target:
-    """The deployment meant; `status` None: it is to be made. `problem` says why its name will not do."""
+    """The deployment meant; `status` None: it is to be made. `problem` says why its name will not do.
+
+    `gone`: the address names one that is not there.
+    """
 
     namespace: str
     name: str
     status: DeploymentStatus | None
     problem: str = ""
+    gone: bool = False
 
     @property
     def key(self) -> str:
@@ -50,8 +54,6 @@ def choose_target(statuses: Sequence[DeploymentStatus]) -> Target:
         status = by_key[chosen]
         state.select_deployment(status.deployment.namespace, status.deployment.name)
         return Target(status.deployment.namespace, status.deployment.name, status)
-    if gone:
-        st.caption(f"There is no deployment {escape(wanted)} (any more).")
     return _name_new(by_key, wanted if gone else "")
 
 
@@ -69,7 +71,7 @@ def _name_new(taken: dict[str, DeploymentStatus], wanted: str) -> Target:
         problem = name_problem(namespace, name, taken)
         if problem:
             st.caption(f":red[{escape(problem)}]")
-    return Target(namespace, name, None, problem)
+    return Target(namespace, name, None, problem, gone=bool(wanted))
 
 
 def _choose_namespace(wanted: str) -> str:

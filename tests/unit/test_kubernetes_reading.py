@@ -73,6 +73,16 @@ def container(**state: Any) -> list[dict[str, Any]]:
         ),
         (
             pod(
+                initContainerStatuses=container(
+                    state={"waiting": {"reason": "CrashLoopBackOff"}},
+                    lastState={"terminated": {"exitCode": 1, "message": "Traceback ...\nNo such bucket: models\n"}},
+                )
+            ),
+            Phase.FAILED,
+            "keeps ending: exit code 1: No such bucket: models",
+        ),
+        (
+            pod(
                 containerStatuses=container(
                     state={"running": {}}, restartCount=2, lastState={"terminated": {"exitCode": 137}}
                 )

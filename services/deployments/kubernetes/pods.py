@@ -78,7 +78,9 @@ def _ending(terminated: Mapping[str, Any]) -> str:
     reason, code = str(terminated.get("reason") or ""), terminated.get("exitCode")
     if reason == "OOMKilled":
         return "out of memory (OOMKilled)"
-    return " with ".join(part for part in (reason, "" if code is None else f"exit code {code}") if part) or "unknown"
+    how = " with ".join(part for part in (reason, "" if code is None else f"exit code {code}") if part) or "unknown"
+    said = str(terminated.get("message") or "").strip().splitlines()
+    return f"{how}: {said[-1]}" if said else how
 
 
 def _progress(status: Mapping[str, Any]) -> tuple[Phase, str]:
