@@ -5,7 +5,6 @@ What it cannot show is in tests/support/kube_store.py; tests/contract/test_api_s
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
+import httpx
 import yaml
 
 from services.deployments.kubernetes.cluster import APPLY, JSON_PATCH
@@ -29,9 +29,9 @@ from tests.support.kube_store import KINDS, Object, Place, Refusal, Store
 from tests.support.kube_stub import write_kubeconfig
 
 LOOK_EVERY_S = 1.0
-LEADS_TO = "decant.test/leads-to"
-"""Annotation of a Service with the host and port that the proxy passes requests to it on to: there are no pods here."""
-_PROXIED = re.compile(r"^/api/v1/namespaces/(?P<namespace>[^/]+)/services/(?P<name>[^/:]+):\d+/proxy(?P<rest>/.*)$")
+PROXIED = re.compile(r"/api/v1/namespaces/([^/]+)/services/([^/:]+)(?::[^/]+)?/proxy(/.*)?")
+PROXY_TIMEOUT_S = 30
+HOP_BY_HOP = ("content-length", "content-encoding", "transfer-encoding", "connection", "date", "server")
 
 
 def place_of(path: str) -> tuple[Place, str]:
@@ -80,8 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
             if (url.path, self.command) == (REVIEWS, "POST"):
                 self._json(201, {**self._sent(), "status": {"allowed": True}})
                 return
-            if found := _PROXIED.match(url.path):
-                self._pass_on(found)
+            if proxied := PROXIED.fullmatch(url.path):
+                self._proxy(*proxied.groups(default="/"))
                 return
             self.at, self.subresource = place_of(url.path)
             work()
@@ -90,22 +90,24 @@ class _Handler(BaseHTTPRequestHandler):
             told = {**status, "reason": refused.reason, "message": refused.message}
             self._json(refused.code, told) if refused.reason else self._write(refused.code, refused.message.encode())
 
-    def _pass_on(self, found: re.Match[str]) -> None:
-        service = self.store.get(Place("v1", "services", found["namespace"], found["name"]))
-        host, port = service["metadata"]["annotations"][LEADS_TO].split(":")
-        onward = http.client.HTTPConnection(host, int(port), timeout=10)
+    def _proxy(self, namespace: str, service: str, path: str) -> None:
+        """Pass a request on to the first address of a Service."""
+        subsets = self.store.get(Place("v1", "endpoints", namespace, service)).get("subsets") or []
+        if not any(subset.get("addresses") for subset in subsets):
+            raise Refusal(503, "ServiceUnavailable", f'no endpoints available for service "{service}"')
+        to = f"http://{subsets[0]['addresses'][0]['ip']}:{subsets[0]['ports'][0]['port']}{path}"
         kept = {key: value for key, value in self.headers.items() if key.lower() not in ("host", "authorization")}
-        onward.request(self.command, found["rest"], self.body or None, kept)
-        answer = onward.getresponse()
-        content = answer.read()
-        self.send_response(answer.status)
-        for key, value in answer.getheaders():
-            if key.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+        try:
+            answer = httpx.request(self.command, to, content=self.body, headers=kept, timeout=PROXY_TIMEOUT_S)
+        except httpx.TransportError as error:
+            raise Refusal(503, "ServiceUnavailable", f"error trying to reach service: {error}") from error
+        self.send_response(answer.status_code)
+        for key, value in answer.headers.items():
+            if key.lower() not in HOP_BY_HOP:
                 self.send_header(key, value)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", str(len(answer.content)))
         self.end_headers()
-        self.wfile.write(content)
-        onward.close()
+        self.wfile.write(answer.content)
 
     def _read(self) -> None:
         if self.at.name:

@@ -24,6 +24,7 @@ KINDS: Mapping[tuple[str, str], str] = {
     ("v1", "pods"): "Pod",
     ("v1", "events"): "Event",
     ("v1", "services"): "Service",
+    ("v1", "endpoints"): "Endpoints",
     ("batch/v1", "jobs"): "Job",
     ("v1", "resourcequotas"): "ResourceQuota",
     ("v1", "limitranges"): "LimitRange",

@@ -52,11 +52,12 @@ def running_prometheus(
     targets: dict[int, dict[str, str]],
     guarded_by: Path | None = None,
     again: Sequence[int] = (),
+    listed_in: Path | None = None,
 ) -> Iterator[RunningPrometheus]:
     """Scrape each port of `targets` every second under the given labels; stops exactly the process it started.
 
     `guarded_by` is a web configuration of Prometheus' own: certificates and passwords. The targets at the ports `again`
-    are scraped by a second job too.
+    are scraped by a second job too. `listed_in` is a file of more targets, read again whenever it changes.
     """
     port = free_port()
 
@@ -68,6 +69,7 @@ def running_prometheus(
         "scrape_configs": [
             {"job_name": "models", "static_configs": static(targets)},
             {"job_name": "models-again", "static_configs": static(again)},
+            {"job_name": "listed", "file_sd_configs": [{"files": [str(listed_in)]}] if listed_in else []},
         ],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))

@@ -137,11 +137,10 @@ def shared_replays(folder: Path, database_url: str) -> Iterator[SharedReplays]:
         predictors = tuple(Predictor(name, f"s3://m/{name}", share) for name, share in arms.weights.items())
         engine.apply(Deployment(namespace, "wine", predictors), note=ChangeNote("ada", "a test"))
         for name, arm in arms.arms.items():
-            metadata = {
-                "name": service_name("wine", name),
-                "annotations": {kube_server.LEADS_TO: f"{arms.host}:{arm.port}"},
-            }
+            metadata = {"name": service_name("wine", name)}
+            subsets = [{"addresses": [{"ip": arms.host}], "ports": [{"port": arm.port}]}]
             stand_in.admin.send("POST", core(namespace, "services"), {"metadata": metadata})
+            stand_in.admin.send("POST", core(namespace, "endpoints"), {"metadata": metadata, "subsets": subsets})
         wait_until(lambda: engine.get(namespace, "wine").settled, what="the deployment to be ready")
         controller = stack.enter_context(JobController(stand_in.admin, own, folder))
         pool = stack.enter_context(ThreadPoolExecutor(4))
