@@ -26,7 +26,8 @@ READS: Methods = _of(
     replays="get recent waiting",
     publications="get prepare recent waiting",
     metrics="base_url chart examine history last_sample ping rates_now router_counts tiles totals",
-    store="arm_ledger changes count_outcomes export_scope intended_changes outcomes outcomes_as ping recorded_rows",
+    store="arm_ledger changes count_outcomes export_scope first_change intended_changes outcomes outcomes_as ping "
+    "recorded_rows",
     store__replays="get in_state recent",
     store__shares="of",
     store__ledger="blocks deployments_of largest_disagreements pair_blocks pair_rows top_rewards unfed",
