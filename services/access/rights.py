@@ -25,7 +25,7 @@ READS: Methods = _of(
     predictions="request_for",
     replays="get recent waiting",
     publications="get prepare recent waiting",
-    metrics="base_url chart examine history last_sample ping rates_now router_counts tiles totals",
+    metrics="answers base_url chart examine history last_sample ping rates_now router_counts tiles totals",
     store="arm_ledger changes count_outcomes export_scope first_change intended_changes outcomes outcomes_as ping "
     "recorded_rows",
     store__replays="get in_state recent",

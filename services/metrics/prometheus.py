@@ -14,6 +14,7 @@ from typing import Any
 from services.domain import Deployment
 from services.metrics import counters, queries
 from services.metrics.access import OPEN, Access
+from services.metrics.answers import AnswerHistory, read_answers
 from services.metrics.door import PrometheusDoor
 from services.metrics.examining import examine
 from services.metrics.history import CounterHistory, read_history
@@ -167,6 +168,10 @@ class MetricsReader:
     def history(self, namespace: str, deployment: str, start: datetime, end: datetime) -> CounterHistory:
         """What every counter of the deployment grew by, interval by interval."""
         return read_history(self._door, self._select(namespace, deployment), start, end, self._scrape_s)
+
+    def answers(self, namespace: str, deployment: str, start: datetime, end: datetime, slow_ms: float) -> AnswerHistory:
+        """How the deployment's live requests were answered, interval by interval; `slow_ms`: what counts as slow."""
+        return read_answers(self._door, self._select(namespace, deployment), start, end, self._scrape_s, slow_ms)
 
     def examine(self, deployment: Deployment) -> list[Symptom]:
         """What is wrong with the metrics of a deployment, the worst first; empty when nothing is to be seen."""

@@ -26,7 +26,9 @@ GATEWAY_REQUESTS = "envoy_cluster_upstream_rq_total"
 GATEWAY_ANSWERS = "envoy_cluster_upstream_rq_xx"
 GATEWAY_CLUSTER = "envoy_cluster_name"
 GATEWAY_CLASS = "envoy_response_code_class"
+GATEWAY_TIMES = "envoy_cluster_upstream_rq_time_bucket"
 ISTIO_REQUESTS = "istio_requests_total"
+ISTIO_TIMES = "istio_request_duration_milliseconds_bucket"
 
 MIN_SCRAPES = 4
 """A rate over fewer scrapes flickers between nothing and double whenever one comes late."""
@@ -263,6 +265,12 @@ def router_counter(selection: Selection) -> str:
         return "vector(0) < 0"
     if selection.labels.router is Router.DECANT:
         return f"{GATEWAY_REQUESTS}{selection.split_clusters()}"
+    return _through_ingress(selection, ISTIO_REQUESTS)
+
+
+def _through_ingress(selection: Selection, metric: str, *more: str, window_s: int = 0) -> str:
+    """A metric of what Istio's ingress gateway sent to each arm, the arm named in GATEWAY_CLUSTER; with a window, what
+    it grew by in it."""
     namespace, deployment = selection.namespace or "", selection.deployment or ""
     service = f"{quote_regex(deployment)}-(.+)"
     where = selection.labels.braces(
@@ -270,9 +278,48 @@ def router_counter(selection: Selection) -> str:
         'source_workload=~".*ingressgateway.*"',
         f"destination_service_namespace={quote(namespace)}",
         f"destination_service_name=~{quote(service)}",
+        *more,
     )
     arm, name = quote(f"split|{namespace}|{deployment}|$1"), "destination_service_name"
-    return f'label_replace({ISTIO_REQUESTS}{where}, "{GATEWAY_CLUSTER}", {arm}, "{name}", {quote(service)})'
+    value = f"increase({metric}{where}[{window_s}s])" if window_s else f"{metric}{where}"
+    return f'label_replace({value}, "{GATEWAY_CLUSTER}", {arm}, "{name}", {quote(service)})'
+
+
+def split_answers(selection: Selection) -> str:
+    """The raw counters of answers by arm and status: through the split where somebody counts there, else all."""
+    if selection.labels.router is Router.DECANT:
+        return answer_counter(selection)
+    return router_counter(selection) if selection.labels.router is Router.ISTIO else request_counter(selection)
+
+
+def split_times(selection: Selection, *more: str) -> str:
+    """The raw buckets of how long those requests took, in the unit of `split_time_unit_ms`."""
+    if selection.labels.router is Router.DECANT:
+        return f"{GATEWAY_TIMES}{selection.split_clusters(*more)}"
+    if selection.labels.router is Router.ISTIO:
+        return _through_ingress(selection, ISTIO_TIMES, *more)
+    return f"{REQUESTS}_bucket{selection.selector(PREDICTIONS, *more)}"
+
+
+def split_time_unit_ms(selection: Selection) -> float:
+    """How many ms an edge of 1 stands for: proxies count in milliseconds, Seldon in seconds."""
+    return 1000.0 if selection.labels.router is Router.NONE else 1.0
+
+
+def split_edges(selection: Selection) -> str:
+    """The edges of those buckets, one row each."""
+    return f"group by (le) ({split_times(selection)})"
+
+
+def split_quantile_ms(selection: Selection, window_s: int, quantile: float) -> str:
+    """One quantile of those times over a window, by arm, in ms."""
+    arm = "predictor_name" if selection.labels.router is Router.NONE else GATEWAY_CLUSTER
+    if selection.labels.router is Router.ISTIO:
+        buckets = _through_ingress(selection, ISTIO_TIMES, window_s=window_s)
+    else:
+        buckets = f"increase({split_times(selection)}[{window_s}s])"
+    scale = split_time_unit_ms(selection)
+    return f"{scale:g} * histogram_quantile({quantile:g}, sum by (le, {arm}) ({buckets}))"
 
 
 def alive(instances: Sequence[str], labels: Labels = PLAIN) -> str:

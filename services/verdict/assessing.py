@@ -79,7 +79,8 @@ class Assessing:
         pairs = paired_strand(rule, paired, tail, read.pace(paired))
         live, beside = self._live_strands(side, seen, history, tail, why)
         strands = [strand for strand in (pairs, live) if strand is not None]
-        table = metric_rows(rule, paired, strata, (a, b), strands)
+        counted = read.requests() if rule.live_source is LiveFrom.COUNTERS else None
+        table = metric_rows(rule, paired, strata, (a, b), strands, counted)
         strip = self._checks(history, read.unfit(side), strands, tails)
         detail = self._detail(paired)
         verdict = decide(test, strip, pairs, live, table)

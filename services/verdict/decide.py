@@ -5,8 +5,9 @@ In this order, and the first that holds decides:
 1. A red check: do not trust yet. Nothing below can repair evidence that is not sound.
 2. The replay and the live traffic each exclude 0, in opposite directions: do not trust yet.
 3. A guardrail is broken for certain (the whole interval lies beyond its limit): keep A.
-4. The deciding strand excludes 0 on B's side, and B's lead is at least the minimum effect: ship B, if no guardrail can
-   still be broken by a point estimate beyond its limit.
+4. The deciding strand excludes 0 on B's side, and B's lead is at least the minimum effect: ship B, if no guardrail's
+   point estimate lies beyond its limit, and every guardrail of that strand's source could be read. An interval of some
+   hundred rows is wider than the limit itself, so this is "no harm seen", not "no harm"; the words say which it is.
 5. The deciding strand excludes every lead of B that matters: keep A.
 6. Otherwise: keep running.
 
@@ -111,10 +112,20 @@ def _by_interval(rule: Rule, strand: Strand, interval: Interval, table: Sequence
                 f"B earns more, but {_raised(doubtful[0])}, and more data must show whether that is chance.",
                 f"{fired}; guardrail “{doubtful[0].label}” is beyond its limit, not yet for certain.",
             )
+        unread = [r for r in table if r.in_doubt and r.source is strand.source]
+        if unread:
+            row = unread[0]
+            return _verdict(
+                Call.RUNNING,
+                f"B earns more, but whether it keeps the limit on “{row.label}” cannot be told: {row.note}.",
+                f"{fired}; guardrail “{row.label}” is in doubt.",
+            )
         return _verdict(
             Call.SHIP,
             f"B earns {number(interval.estimate)} a prediction more than A in {where}.",
-            f"{fired}, wholly above 0" + (f", and at least {rule.minimum_effect:g}." if rule.minimum_effect else "."),
+            f"{fired}, wholly above 0"
+            + (f", and at least {rule.minimum_effect:g}." if rule.minimum_effect else ".")
+            + _no_harm(table),
         )
     if interval.high < 0:
         return _verdict(
@@ -131,6 +142,19 @@ def _by_interval(rule: Rule, strand: Strand, interval: Interval, table: Sequence
     why = "the interval still holds 0" if interval.low <= 0 else "B's lead is below the minimum effect"
     missing = words.left(strand) or "no decision is in sight at the present difference"
     return _verdict(Call.RUNNING, f"{missing}: {why}.", f"{fired}; {why}.")
+
+
+def _no_harm(table: Sequence[MetricRow]) -> str:
+    """What the guardrails say for B, no more than their intervals carry; "" without any."""
+    rails = [(row, row.difference) for row in table if row.limit is not None and row.difference is not None]
+    open_ = [
+        f"{row.label.lower()} up to {words.change(found.high, row.unit)} ({words.SOURCES[row.source]})"
+        for row, found in rails
+        if row.limit is not None and found.high > row.limit
+    ]
+    if open_:
+        return f" No harm seen; that B raises {' or '.join(open_)} is not ruled out."
+    return " Every guardrail's interval lies within its limit." if rails else ""
 
 
 def _verdict(call: Call, because: str, fired: str) -> Verdict:

@@ -15,11 +15,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.domain import Split
+from services.metrics.answers import AnswerHistory
 from services.metrics.history import CounterHistory
 
 Values = NDArray[np.float64]
 
 GUARD_SCRAPES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCounts:
+    """Requests that an arm answered, how many failed; whose time was taken, how many were slow."""
+
+    answered: int = 0
+    failed: int = 0
+    timed: int = 0
+    slow: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCounts:
+    """Both arms' counts under one split."""
+
+    a: ArmCounts
+    b: ArmCounts
 
 
 @dataclass(frozen=True)
@@ -32,6 +51,8 @@ class LiveIntervals:
         routed_a, routed_b: requests that the gateway sent to each arm through the split.
         share_b: B's configured share of the requests that A and B get together, within 0 to 1.
         changes: how often that share changed.
+        splits: (unix time since when, split) as they were given.
+        guard_s: the room that was left around a change, seconds.
     """
 
     ends: Values
@@ -43,6 +64,8 @@ class LiveIntervals:
     routed_b: Values
     share_b: Values
     changes: int
+    splits: Sequence[tuple[float, Split]] = ()
+    guard_s: float = 0.0
 
 
 def live_intervals(
@@ -61,12 +84,7 @@ def live_intervals(
         blind: (from, to) unix times in which the counters took feedback that no split divided.
     """
     starts, ends = history.since, history.edges[1:]
-    moves = np.array([at for at, _ in splits[1:]])
-    held = np.searchsorted(moves, ends, side="right") if len(moves) else np.zeros(len(ends), dtype=int)
-    share = np.array([_share_of(split, champion, challenger) for _, split in splits])[held]
-    use = ~np.isnan(share)
-    for at in moves:
-        use &= (ends <= at - guard_s) | (starts >= at + guard_s)
+    held, share, use = _under_one_split(starts, ends, splits, champion, challenger, guard_s)
     for begin, end in blind:
         use &= (ends <= begin) | (starts >= end + guard_s)
     table = {
@@ -86,7 +104,44 @@ def live_intervals(
     }
     last = np.flatnonzero(np.diff(group, append=-1)) if len(group) else np.array([], dtype=int)
     shares = share[use][last]
-    return LiveIntervals(ends=ends[use][last], share_b=shares, changes=int(np.count_nonzero(np.diff(shares))), **merged)
+    return LiveIntervals(
+        ends=ends[use][last],
+        share_b=shares,
+        changes=int(np.count_nonzero(np.diff(shares))),
+        splits=splits,
+        guard_s=guard_s,
+        **merged,
+    )
+
+
+def counted_by_split(answers: AnswerHistory, seen: LiveIntervals, champion: str, challenger: str) -> list[SplitCounts]:
+    """What both arms answered under each split that fed both, in the intervals that lie wholly within one."""
+    ends = answers.edges[1:]
+    _, share, use = _under_one_split(answers.since, ends, seen.splits, champion, challenger, seen.guard_s)
+    use &= (share > 0) & (share < 1)
+    return [
+        SplitCounts(*(_counts_of(answers, arm, use & (share == value)) for arm in (champion, challenger)))
+        for value in np.unique(share[use])
+    ]
+
+
+def _counts_of(answers: AnswerHistory, arm: str, within: NDArray[np.bool_]) -> ArmCounts:
+    tables = (answers.answered, answers.failed, answers.timed, answers.slow)
+    answered, failed, timed, slow = (round(float(answers.of(table, arm)[within].sum())) for table in tables)
+    return ArmCounts(answered, min(failed, answered), timed, min(max(slow, 0), timed))
+
+
+def _under_one_split(
+    starts: Values, ends: Values, splits: Sequence[tuple[float, Split]], champion: str, challenger: str, guard_s: float
+) -> tuple[NDArray[np.int64], Values, NDArray[np.bool_]]:
+    """The number of the split at the end of each interval, B's share in it, and whether it held all the while."""
+    moves = np.array([at for at, _ in splits[1:]])
+    held = np.searchsorted(moves, ends, side="right") if len(moves) else np.zeros(len(ends), dtype=np.int64)
+    share = np.array([_share_of(split, champion, challenger) for _, split in splits])[held]
+    use = ~np.isnan(share)
+    for at in moves:
+        use &= (ends <= at - guard_s) | (starts >= at + guard_s)
+    return held, share, use
 
 
 def split_history(

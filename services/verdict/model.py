@@ -70,7 +70,8 @@ class MetricRow:
 
     `primary` marks the metric of the rule, `decides` its line of a source that may name the winner.
     `better` is "b", "a" or "" (not known yet): set only if the interval excludes 0. `limit` is the guardrail's largest
-    allowed difference, None for other metrics. `difference` is None where no interval can be given; `note` says why.
+    allowed difference, None for other metrics; `in_doubt`: that this row cannot show that the limit is kept, as `note`
+    says. `difference` is None where no interval can be given; `note` says why.
     """
 
     key: str
@@ -85,6 +86,7 @@ class MetricRow:
     decides: bool = False
     limit: float | None = None
     note: str = ""
+    in_doubt: bool = False
 
     @property
     def measure(self) -> str:

@@ -71,6 +71,11 @@ def as_interval(found: Difference) -> Interval:
     return Interval(found.estimate, found.low, found.high, found.level, found.p)
 
 
+def known(found: Difference) -> Interval | None:
+    """The interval, or None where there was too little for one."""
+    return as_interval(found) if math.isfinite(found.low) else None
+
+
 def _left(rule: Rule, found: Difference) -> int | None:
     return power.remaining_n(
         found.estimate,

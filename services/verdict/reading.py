@@ -32,11 +32,12 @@ from services.tracking.runs import RunCatalogue
 from services.traffic.rewards import Reward
 from services.verdict import checks
 from services.verdict.ledger_side import ArmSums, LiveSide, PairedSide, fed_past_split, times_of
-from services.verdict.live import GUARD_SCRAPES, LiveIntervals, live_intervals, split_history
+from services.verdict.live import GUARD_SCRAPES, LiveIntervals, counted_by_split, live_intervals, split_history
 from services.verdict.memory import Memory
 from services.verdict.model import Disagreement
 from services.verdict.rows import ReplayRows, replay_rows
 from services.verdict.rule import ABTest
+from services.verdict.service_rows import Requests
 from services.verdict.traffic import bound_of
 
 MOST_REPLAYS = 1000
@@ -207,6 +208,25 @@ class Reading:
         except DecantError:
             return Split(())
 
+    def requests(self) -> Requests:
+        """How live requests were answered, by split; whether or not their rewards can be read from the counters."""
+        rule = self._rule
+        history, why = self.counters
+        if history is None:
+            return Requests(missing=_clause(why))
+        try:
+            found = self._sources.metrics.answers(
+                *self._where, self._test.started_at, self.until, rule.guardrails.slow_ms
+            )
+        except DecantError as error:
+            return Requests(missing=_clause(error.sentence))
+        return Requests(
+            tuple(counted_by_split(found, self.intervals(history), rule.champion, rule.challenger)),
+            found.edge_ms,
+            (found.p95_ms.get(rule.champion), found.p95_ms.get(rule.challenger)),
+            found.divided,
+        )
+
     # -- the models ------------------------------------------------------------------------------------------------
 
     def surroundings(self, uri: str) -> checks.Surroundings:
@@ -225,6 +245,11 @@ class Reading:
             except DecantError:
                 found.append(None)
         return found
+
+
+def _clause(sentence: str) -> str:
+    """A sentence as it can follow a colon."""
+    return f"the counters cannot be read ({sentence.rstrip('.')})"
 
 
 def _split_of(text: str) -> Split | None:

@@ -6,25 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from services.domain.text import latency, number
 from services.stats import difference
 from services.stats.difference import Difference
 from services.stats.sums import Sums
 from services.verdict.ledger_side import ArmSums, PairedSide
 from services.verdict.model import Cell, Interval, MetricRow, Strand
-from services.verdict.paired import as_interval
+from services.verdict.paired import known
 from services.verdict.rule import Rule, Source
-
-GUARDRAILS = 3
-"""How many guardrails share one error level: failures in pairs, failures and slowness of live traffic."""
-
-P95 = 0.95
-JUDGED_LIVE = "its limit is judged on live traffic"
-NO_QUANTILE = (
-    "measured at the sender, network and queueing included; a quantile of buckets has no interval, the share of slow "
-    "requests below has one"
-)
-ABOUT = "about, as only counts per bucket are kept, here of {}; "
+from services.verdict.service_rows import NOT_COUNTED, OWN_ONLY, Requests, rows_of_requests, rows_of_sums
 
 
 @dataclass(frozen=True)
@@ -44,6 +33,7 @@ def metric_rows(
     strata: Sequence[tuple[ArmSums, ArmSums]],
     live: tuple[ArmSums, ArmSums],
     strands: Sequence[Strand],
+    requests: Requests | None = None,
 ) -> tuple[MetricRow, ...]:
     """The rows, the deciding metric first, paired replay before live traffic.
 
@@ -52,6 +42,7 @@ def metric_rows(
         strata: live replays by split, for errors of predictions.
         live: both arms' live traffic over all splits, for counts.
         strands: the evidence on the primary metric, whose intervals the reward rows show.
+        requests: how live requests were answered by the counters, where the rule reads live traffic from them.
     """
     views = []
     if paired is not None and paired.pairs:
@@ -63,8 +54,26 @@ def metric_rows(
     for view in views:
         rows += _quality(view)
     for view in views:
-        rows += _service(rule, view)
-    return tuple(rows)
+        if view.source is Source.PAIRED:
+            rows += rows_of_sums(rule, view.source, view.a, view.b, view.strata)
+    return (*rows, *_live_service(rule, live, strata, requests))
+
+
+def _live_service(
+    rule: Rule,
+    live: tuple[ArmSums, ArmSums],
+    strata: Sequence[tuple[ArmSums, ArmSums]],
+    requests: Requests | None,
+) -> list[MetricRow]:
+    """How live requests were answered. What the counters cannot say, the ledger says of what Decant sent: it can show
+    harm, but not that there is none."""
+    booked = bool(live[0].sent or live[1].sent)
+    if requests is None:
+        return rows_of_sums(rule, Source.LIVE, *live, strata) if booked else []
+    if not all(arm.answered for arm in requests.total()) and booked:
+        return rows_of_sums(rule, Source.LIVE, *live, strata, f"{requests.missing or NOT_COUNTED}; {OWN_ONLY}")
+    seen = any(arm.answered for arm in requests.total())
+    return rows_of_requests(rule, requests) if seen or rule.decided_by(Source.LIVE) else []
 
 
 def _reward(rule: Rule, strand: Strand) -> MetricRow:
@@ -93,64 +102,12 @@ def _quality(view: _View) -> list[MetricRow]:
         rows.append(
             _row(view, "rmse", "RMSE", view.a.squared_error, view.b.squared_error, _scaled(squares, scale), math.sqrt)
         )
-        absolute = _known(view.differ("absolute_error"))
+        absolute = known(view.differ("absolute_error"))
         rows.append(_row(view, "mae", "MAE", view.a.absolute_error, view.b.absolute_error, absolute))
     elif view.a.hits.n and view.b.hits.n:
-        hits = _known(view.differ("hits"))
+        hits = known(view.differ("hits"))
         rows.append(_row(view, "accuracy", "Accuracy", view.a.hits, view.b.hits, hits, better_high=True, unit="share"))
     return rows
-
-
-def _service(rule: Rule, view: _View) -> list[MetricRow]:
-    """Latency and failures, with the guardrails on them."""
-    a, b, rails = view.a, view.b, rule.guardrails
-    planned = rule.planned_of(view.source)
-    alpha = rule.alpha / GUARDRAILS
-
-    def share(
-        key: str, label: str, bad: Callable[[ArmSums], tuple[int, int]], limit: float | None, note: str = ""
-    ) -> MetricRow:
-        """A share of bad events: (bad, of how many) of an arm, compared within each split."""
-        counts = [(*bad(one), *bad(other)) for one, other in view.strata]
-        found = difference.stratified_proportions(counts, planned=planned, alpha=alpha)
-        of_a, of_b = (Cell(n_bad / n if n else None, n) for n_bad, n in (bad(a), bad(b)))
-        return MetricRow(key, label, view.source, of_a, of_b, _known(found), False, "share", limit=limit, note=note)
-
-    rows = [
-        MetricRow(
-            "p95",
-            "Latency p95",
-            view.source,
-            Cell(a.quantile_ms(P95), a.answered),
-            Cell(b.quantile_ms(P95), b.answered),
-            None,
-            False,
-            "ms",
-            note=_between(a, b) + NO_QUANTILE,
-        )
-    ]
-    slow = rails.slow_ms
-    if sum(a.latency_counts) and sum(b.latency_counts):
-        # A replay to both arms is a load test of its own making: only live traffic says how fast B will be.
-        judged = view.source is Source.LIVE
-        rows.append(
-            share(
-                "slow",
-                f"Slower than {slow:g} ms",
-                lambda s: (s.slower_than(slow), sum(s.latency_counts)),
-                rails.slow_increase if judged else None,
-                "" if judged else JUDGED_LIVE,
-            )
-        )
-    rows.append(share("errors", "Failed predictions", lambda s: (s.failed, s.sent), rails.error_increase))
-    return rows
-
-
-def _between(a: ArmSums, b: ArmSums) -> str:
-    """Why a quantile is said with “about”: the buckets that it was interpolated in."""
-    found = [bucket for bucket in (a.bucket_ms(P95), b.bucket_ms(P95)) if bucket is not None]
-    said = dict.fromkeys(f"{number(low)} to {latency(high)}" for low, high in found)
-    return ABOUT.format(" and ".join(said)) if said else ""
 
 
 def _row(
@@ -177,10 +134,6 @@ def _paired(rule: Rule, side: PairedSide, name: str) -> Difference:
 def _stratified(rule: Rule, strata: Sequence[tuple[ArmSums, ArmSums]], name: str) -> Difference:
     pairs = [(getattr(a, name), getattr(b, name)) for a, b in strata]
     return difference.stratified(pairs, planned=rule.planned_live, alpha=rule.alpha)
-
-
-def _known(found: Difference) -> Interval | None:
-    return as_interval(found) if math.isfinite(found.low) else None
 
 
 def _scaled(found: Difference, scale: float) -> Interval | None:

@@ -156,13 +156,23 @@ def _tail(unit: str, *, one: bool = False) -> str:
 def finding(row: MetricRow, names: ArmNames) -> str:
     """What the row's interval says, in a few words; the colour says the same again."""
     if row.difference is None:
-        return row.note or "no interval yet"
+        said = row.note or "no interval yet"
+        return f"the limit is in doubt: {said}" if row.limit is not None else said
     better = f"{names.b if row.better == 'b' else names.a} is better" if row.better else "no difference shown"
     if row.limit is None:
         return f"{better}; {row.note}" if row.note else better
-    if row.difference.low > row.limit:
-        return f"{better}, beyond the limit"
-    return f"{better}, within the limit" if row.difference.high <= row.limit else f"{better}, the limit is in doubt"
+    said = f"{better}, {_within(row.difference, row.limit)}"
+    return f"{said}; {row.note}" if row.note else said
+
+
+def _within(found: Interval, limit: float) -> str:
+    """How a guardrail stands. An interval of some hundred rows is often wider than its limit: no harm was seen then,
+    which is less than to know that there is none."""
+    if found.low > limit:
+        return "beyond the limit"
+    if found.high <= limit:
+        return "within the limit"
+    return "the limit is in doubt" if found.estimate > limit else "no harm seen, none ruled out"
 
 
 def amount(strand: Strand) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 
 from services.errors import Unavailable
+from services.metrics.answers import AnswerHistory
 from services.metrics.history import CounterHistory
 from services.metrics.prometheus import MetricsReader
 from services.stats.sums import Sums
@@ -14,13 +15,20 @@ from tests.support.waiting import free_port
 
 
 class CounterSource(MetricsReader):
-    """Answers `history` with the rewards it was given, spread evenly over the time asked for; refuses while `down`."""
+    """Answers `history` with the rewards it was given, spread evenly over the time asked for; refuses while `down`.
+
+    `answers` has a request for each reward, of which the shares `failed` and `slow` are, by arm. Unless `answering`,
+    the counters of requests hold nothing.
+    """
 
     def __init__(self) -> None:
         super().__init__(f"http://127.0.0.1:{free_port()}", 1, timeout_s=1)
         self.rewards: dict[str, Sums] = {}
         self.intervals = 60
         self.down = False
+        self.failed: dict[str, float] = {}
+        self.slow: dict[str, float] = {}
+        self.answering = True
 
     def count(self, predictor: str, rewards: Sums) -> None:
         """An arm's counter grows by these."""
@@ -35,3 +43,11 @@ class CounterSource(MetricsReader):
         feedback = {arm: s.n / self.intervals * one for arm, s in self.rewards.items()}
         earned = {arm: s.total * noise[arm] / noise[arm].sum() for arm, s in self.rewards.items()}
         return CounterHistory(edges, edges[:-1], feedback, earned, feedback, 1, "counters of a test")
+
+    def answers(self, namespace: str, deployment: str, start: datetime, end: datetime, slow_ms: float) -> AnswerHistory:
+        found = self.history(namespace, deployment, start, end)
+        sent = found.feedback if self.answering else {}
+        failed, slow = ({arm: share.get(arm, 0.0) * n for arm, n in sent.items()} for share in (self.failed, self.slow))
+        p95 = dict.fromkeys(sent, 4.0)
+        tables = (sent, failed, sent, slow)
+        return AnswerHistory(found.edges, found.since, *tables, slow_ms, p95, True, "counters of a test")

@@ -29,7 +29,7 @@ from services.verdict.model import (
 )
 from services.verdict.rule import ABTest, Decides, LiveFrom, Rule, Source
 from services.verdict.service import no_test
-from services.verdict.table import GUARDRAILS, JUDGED_LIVE
+from services.verdict.service_rows import GUARDRAILS, JUDGED_LIVE
 from services.verdict.traffic import unread_strand
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

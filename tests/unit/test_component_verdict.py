@@ -23,7 +23,7 @@ from services.verdict import words
 from services.verdict.model import Assessment, Light, Slice, Strand
 from services.verdict.report_style import DARK_LIGHTS, LIGHTS
 from services.verdict.rule import Decides, Rule, Source
-from services.verdict.table import JUDGED_LIVE
+from services.verdict.service_rows import JUDGED_LIVE
 from tests.support.verdicts import DISAGREEMENTS, EXAMPLES, START, distrust, keep, running, ship, unread
 
 COLORS = {"a": "#aaaaaa", "b": "#bbbbbb", "": "#000000"}

@@ -158,6 +158,7 @@ class TestWords:
             (-0.1, 0.3, True, None, "no difference shown"),
             (0.1, 0.3, False, 0.05, "A is better, beyond the limit"),
             (-0.1, 0.3, False, 0.05, "no difference shown, the limit is in doubt"),
+            (-0.1, 0.1, False, 0.05, "no difference shown, no harm seen, none ruled out"),
             (-0.1, 0.03, False, 0.05, "no difference shown, within the limit"),
         ],
     )

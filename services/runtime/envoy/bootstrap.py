@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from services.domain import LATENCY_EDGES_MS
 from services.errors import Unavailable
 from services.runtime.envoy.model import seconds
 from services.runtime.envoy.replies import local_replies
@@ -28,11 +29,14 @@ _HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 _MONITOR = "type.googleapis.com/envoy.extensions.resource_monitors"
 _MIB = 1 << 20
 _HEAP_MIB = 1024
+# The edges among which a test's latency objective is chosen, so that the share of slow requests is a count.
+_TIMES = {"match": {"suffix": "upstream_rq_time"}, "buckets": [float(edge) for edge in LATENCY_EDGES_MS]}
 # What Prometheus is given of Envoy's some hundred counters per cluster.
 _SCRAPED = (
     r"^cluster\.(split|pin)\|[^.]+\.(upstream_rq_(total|\d+|\dxx|timeout|retry|pending_overflow|active)"
     r"|upstream_cx_(connect_fail|active)|membership_(healthy|total)"
     r"|outlier_detection\.ejections_active)$"
+    r"|^cluster\.split\|[^.]+\.upstream_rq_time$"
     r"|^http\.gateway\.downstream_(rq_(total|active|\dxx|too_large)|cx_(total|active))$"
     r"|^server\.(uptime|live|memory_allocated)$"
 )
@@ -82,6 +86,7 @@ def bootstrap(settings: Settings) -> dict[str, Any]:
         "dynamic_resources": {"cds_config": _file(settings, CLUSTERS_FILE)},
         "static_resources": {"listeners": listeners(settings), "clusters": [_admin_cluster(settings)]},
         "overload_manager": _overload(settings),
+        "stats_config": {"histogram_bucket_settings": [_TIMES]},
     }
 
 

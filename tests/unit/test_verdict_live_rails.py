@@ -1,0 +1,90 @@
+"""Guardrails of a test that reads live traffic from the counters: every client's requests, or their doubt in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.verdict import words
+from services.verdict.model import Assessment, Call, MetricRow
+from services.verdict.rule import Decides, Rule, Source
+from tests.support.verdict_world import BOUNDED, VerdictWorld, open_world
+
+LIVE = Rule(reward=BOUNDED, decides=Decides.LIVE)
+CLEAR = 0.2
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> VerdictWorld:
+    made = open_world(tmp_path)
+    made.begin(LIVE)
+    return made
+
+
+def row_of(found: Assessment, key: str) -> MetricRow:
+    (row,) = [row for row in found.table if row.key == key and row.source is Source.LIVE]
+    return row
+
+
+def by_clients(world: VerdictWorld) -> Assessment:
+    """A clear lead in rewards that only clients sent: the ledger has nothing."""
+    world.live(gain=CLEAR, ledger=False)
+    return world.assess()
+
+
+def test_requests_of_clients_have_their_rows(world: VerdictWorld) -> None:
+    found = by_clients(world)
+    assert found.call is Call.SHIP
+    failed, slow = row_of(found, "errors"), row_of(found, "slow")
+    assert (failed.limit, slow.limit) == (0.01, 0.05)
+    for row in (failed, slow):
+        assert (row.a.n, row.b.n) == (800, 200)
+        assert row.difference is not None and row.difference.low < 0 < row.difference.high
+    assert row_of(found, "p95").a.n == 800
+    assert "No harm seen" in found.fired and "not ruled out" in found.fired
+
+
+def test_b_that_fails_for_clients_is_not_shipped(world: VerdictWorld) -> None:
+    world.counters.failed = {"b": 0.3}
+    found = by_clients(world)
+    assert found.call is Call.KEEP and "breaks a guardrail" in found.headline and "failed predictions" in found.headline
+    assert row_of(found, "errors").b.value == pytest.approx(0.3)
+
+
+def test_b_that_is_slow_for_clients_is_not_shipped(world: VerdictWorld) -> None:
+    world.counters.slow = {"a": 0.01, "b": 0.08}
+    found = by_clients(world)
+    assert found.call is Call.RUNNING and "slower than 100 ms" in found.headline
+
+
+def test_what_the_counters_do_not_hold_is_in_doubt_in_words(world: VerdictWorld) -> None:
+    world.counters.answering = False
+    found = by_clients(world)
+    assert found.call is Call.RUNNING
+    assert "whether it keeps the limit on “Slower than 100 ms” cannot be told" in found.headline
+    row = row_of(found, "errors")
+    assert row.difference is None and row.in_doubt
+    assert "the limit is in doubt: the counters hold no" in words.finding(row, words.ArmNames("A", "B"))
+
+
+def test_what_decant_sent_shows_harm_but_does_not_lift_the_doubt(world: VerdictWorld) -> None:
+    world.counters.answering = False
+    world.live(gain=CLEAR)
+    found = world.assess()
+    assert row_of(found, "errors").a.n == 800 and "only what Decant itself sent" in row_of(found, "errors").note
+    assert found.call is Call.RUNNING and "cannot be told" in found.headline
+
+
+def test_without_prometheus_the_rails_say_so(world: VerdictWorld) -> None:
+    world.counters.down = True
+    found = world.assess()
+    assert "nothing listens there" in row_of(found, "errors").note
+    assert row_of(found, "slow").in_doubt
+
+
+def test_a_paired_test_is_not_held_up_by_live_counters(tmp_path: Path) -> None:
+    world = open_world(tmp_path)
+    world.begin(Rule(reward=BOUNDED))
+    world.counters.down = True
+    assert [row for row in world.assess().table if row.limit is not None] == []
