@@ -220,8 +220,8 @@ def test_a_replay_survives_reload_and_closed_tab(open_tab: OpenTab) -> None:
 
     second.see("Past replays", timeout_ms=REPLAY_MS)
     done = second.table()[0]
-    assert (done["State"], done["Rows"], done["Failed"]) == ("done", str(ROWS), "0")
-    counts = {arm: int(done[f"{arm}: n"]) for arm in "AB"}
+    assert (done["State"], done["Rows"], done["Failed"]) == ("done", f"{ROWS:,}", "0")
+    counts = {arm: int(done[f"{arm}: n"].replace(",", "")) for arm in "AB"}
     assert sum(counts.values()) == ROWS, "every row has earned its reward"
     assert split_band(ROWS, 0.2, RED).holds(counts["B"])
     assert all(0.5 < float(done[f"{arm}: mean reward"]) < 0.9 for arm in "AB")
@@ -299,7 +299,7 @@ def test_cancel_a_replay(visitor: Visitor) -> None:
 
     expect(visitor.main.get_by_role("button", name="Cancel")).to_have_count(0, timeout=PATIENCE_MS)
     newest, *_ = visitor.table_where(lambda rows: rows[0]["State"] == "cancelled")
-    assert 0 < int(newest["Rows"]) < 4898
+    assert 0 < int(newest["Rows"].replace(",", "")) < 4898
     visitor.shoot("19-cancelled")
 
 
