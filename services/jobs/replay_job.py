@@ -112,7 +112,7 @@ class SharedSending:
             self._signal.wait(LOOK_EVERY_S)
         self._job = job
         self._hooks.senders, self._hooks.sent_by = job.shares, senders_text(job)
-        self._rows_before = ledger_progress(self._store, self._record).done
+        self._rows_before = self._hooks.latest.done
         return True
 
     def _started(self) -> SendersJob:
