@@ -23,7 +23,8 @@ def draw_totals(totals: Sequence[ArmTotals], deployment: Deployment | None, *, s
         st.caption("No predictions in this window.")
         return
     everything = sum(t.requests for t in totals)
-    rows = [_row(name, found.get(name), everything) for name in names]
+    means = fmt.alike([found[name].mean_reward if name in found else None for name in names], 4)
+    rows = [_row(name, found.get(name), everything, mean) for name, mean in zip(names, means, strict=True)]
     labels = [arms[name].provenance.label if name in arms else "no longer deployed" for name in names]
     asked = [fmt.percent(arms[name].traffic / 100) if name in arms else fmt.NONE for name in names]
     st.dataframe(
@@ -43,14 +44,14 @@ def draw_totals(totals: Sequence[ArmTotals], deployment: Deployment | None, *, s
         )
 
 
-def _row(name: str, totals: ArmTotals | None, everything: int) -> dict[str, str]:
+def _row(name: str, totals: ArmTotals | None, everything: int, mean: str) -> dict[str, str]:
     t = totals or ArmTotals(name, 0, 0, 0, 0.0, None, None)
     return {
         "Share in this window": fmt.percent(t.requests / everything if everything else None),
         "Requests": fmt.count(t.requests),
         "Errors": fmt.count(t.errors),
         "Feedback": fmt.count(t.feedback),
-        "Mean reward": fmt.number(t.mean_reward, 4),
+        "Mean reward": mean,
         "p50": fmt.latency(t.p50_ms),
         "p95": fmt.latency(t.p95_ms),
     }

@@ -51,8 +51,8 @@ def disagreement_table(found: tuple[Disagreement, ...], names: words.ArmNames) -
         "Replay": [d.replay for d in found],
         "Row": [d.row for d in found],
         "Truth": [words.shown(d.truth) for d in found],
-        f"{names.a} said": [words.shown(d.prediction_a) for d in found],
-        f"{names.b} said": [words.shown(d.prediction_b) for d in found],
+        f"{names.a} said": [a for a, _ in words.answers(found)],
+        f"{names.b} said": [b for _, b in words.answers(found)],
         f"Reward {names.a}": [a for a, _ in words.rewards(found)],
         f"Reward {names.b}": [b for _, b in words.rewards(found)],
         "B − A": words.changes(

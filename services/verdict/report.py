@@ -27,6 +27,8 @@ CALLS = {
     Call.DISTRUST: var(Light.RED),
 }
 
+NO_BREAK = "\u00a0"
+
 
 def render_report(assessment: Assessment) -> str:
     """The whole file. Times are UTC, since nobody knows where it will be read."""
@@ -169,22 +171,22 @@ def _strand(assessment: Assessment, strand: Strand) -> str:
 
 
 def _interval(interval: Interval) -> str:
-    p = f", p {words.p_value(interval.p)}" if interval.p is not None else ""
+    p = ", " + f"p {words.p_value(interval.p)}".replace(" ", NO_BREAK) if interval.p is not None else ""
     return f"{words.middle(interval, '')}, {words.bounds(interval, '')} at {words.level(interval.level)}{p}"
 
 
 def _disagreements(assessment: Assessment) -> str:
     names = words.arm_names(assessment.test.rule)
+    found = assessment.disagreements
     head = ["Replay", "Row", "Truth", *(f"{escape(n)} said" for n in names.both)]
     head += [f"Reward {escape(n)}" for n in names.both]
     body = [
         [
             str(d.replay),
             str(d.row),
-            *(escape(words.shown(v)) for v in (d.truth, d.prediction_a, d.prediction_b)),
-            *rewards,
+            *(escape(said) for said in (words.shown(d.truth), *answers, *rewards)),
         ]
-        for d, rewards in zip(assessment.disagreements, words.rewards(assessment.disagreements), strict=True)
+        for d, answers, rewards in zip(found, words.answers(found), words.rewards(found), strict=True)
     ]
     return _wide(_table(head, body)) if body else ""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from services.domain.text import NONE, THIN, alike, count, duration, latency, number, percent, short_arms
+from services.domain.values import real, single
 from services.verdict.model import Assessment, Call, Disagreement, Interval, Light, MetricRow, Strand
 from services.verdict.rule import Decides, LiveFrom, Rule, Source
 
@@ -77,6 +78,14 @@ def measured(row: MetricRow) -> tuple[str, str]:
     else:
         a, b = alike(values, 4)
     return a, b
+
+
+def answers(found: Sequence[Disagreement]) -> list[tuple[str, str]]:
+    """What A and B answered on each of these rows: alike where all are numbers, else as short as they can be read."""
+    given = [single(said) for d in found for said in (d.prediction_a, d.prediction_b)]
+    known = [real(one) for one in given]
+    said = [shown(one) for one in given] if None in known else alike(known, 4)
+    return list(zip(said[::2], said[1::2], strict=True))
 
 
 def rewards(found: Sequence[Disagreement]) -> list[tuple[str, str]]:

@@ -274,3 +274,11 @@ def test_the_levels_and_the_source_that_decides_are_said():
     assert "paired replay; live traffic is shown and can object" in said
     assert said.count("Always-valid interval, decides") == 1
     assert said.count("Always-valid interval, can object") == 1
+
+
+def test_answers_and_rewards_of_rows_have_the_same_decimals():
+    found = ship().disagreements
+    assert words.answers(found)[1] == ("5.92", "5.20")
+    assert words.rewards(found)[0] == ("0.1490", "0.2912")
+    labels = (replace(found[0], prediction_a="good", prediction_b=[5.0]),)
+    assert words.answers(labels) == [("good", "5")]
