@@ -32,6 +32,8 @@ TOP_SHARE = 0.10
 HILL = 1.0
 """A tail index at or below 1 means that the reward has no finite mean."""
 HILL_TOP = 0.05
+BETWEEN_READS = 2
+"""Rewards by which a sum may be ahead of its count in one interval."""
 BATCH_SHARE = 0.20
 """Most by which an interval's share of the reward may exceed its share of the feedback."""
 BATCH_INTERVALS = 30
@@ -132,6 +134,32 @@ def tail_batches(n: ArrayLike, s: ArrayLike, name: str, *, bound: float | None =
         f"A few requests decide this reward: one interval holds {excess:.0%} more of {name}’s reward than of its "
         f"feedback, so the average depends on how much traffic an arm got. {ADVICE}"
     )
+
+
+def not_ours(n: ArrayLike, s: ArrayLike, name: str, *, bound: float | None) -> str | None:
+    """Why an arm's counters cannot hold rewards within 0 to `bound`, by interval or in total; None if they can.
+
+    Args:
+        n, s: rewards and their sum per interval, shape (m,).
+        name: the arm's, for the sentence.
+        bound: the largest reward there can be; None if not known, and only negative sums are told.
+
+    BETWEEN_READS rewards are allowed for, as a server may count a reward and add it up between two reads.
+    """
+    counts, sums = np.asarray(n, dtype=np.float64), np.asarray(s, dtype=np.float64)
+    slack = 1e-6 * (1.0 + counts.sum())
+    if np.any(sums < -slack):
+        return f"rewards below 0: these are not rewards of this test. {name}’s sum of rewards has fallen."
+    if bound is None or not counts.sum():
+        return None
+    each, whole = sums - bound * (counts + BETWEEN_READS), float(sums.sum() - bound * (counts.sum() + BETWEEN_READS))
+    if whole <= slack and not np.any(each > slack):
+        return None
+    worst = int(np.argmax(each))
+    held = (float(counts.sum()), float(sums.sum())) if whole > slack else (float(counts[worst]), float(sums[worst]))
+    where = "counters hold" if whole > slack else "counters grew in one interval by"
+    said = f"{name}’s {where} {held[0]:,.0f} rewards that add up to {held[1]:,.6g}."
+    return f"rewards above {bound:g}: these are not rewards of this test. {said}"
 
 
 def hill(values: ArrayLike, n: int | None = None, *, top: float = HILL_TOP) -> float | None:

@@ -36,7 +36,7 @@ from services.verdict.rows import by_training, learned
 from services.verdict.rule import ABTest, LiveFrom, Source
 from services.verdict.slicing import Slicing, find_slices
 from services.verdict.table import metric_rows
-from services.verdict.traffic import arm_tail, counters_strand, counters_tail, ledger_strand, unread_strand
+from services.verdict.traffic import arm_tail, counters_strand, counters_tail, ledger_strand, not_ours, unread_strand
 
 UNDER_WAY = ("queued", "running")
 SHOWN_MARKS = 200
@@ -76,12 +76,13 @@ class Assessing:
         if seen is not None and not tails:
             tails += [said for said in [counters_tail(rule, seen)] if said]
         tail = tails[0] if tails else None
+        alien = not_ours(rule, history) if history is not None else None
         pairs = paired_strand(rule, paired, tail, read.pace(paired))
-        live, beside = self._live_strands(side, seen, history, tail, why)
+        live, beside = self._live_strands(side, seen, history, (tail, tail or alien), why)
         strands = [strand for strand in (pairs, live) if strand is not None]
         counted = read.requests() if rule.live_source is LiveFrom.COUNTERS else None
         table = metric_rows(rule, paired, strata, (a, b), strands, counted)
-        strip = self._checks(history, read.unfit(side), strands, tails)
+        strip = self._checks(history, read.unfit(side), strands, tails, alien or "")
         detail = self._detail(paired)
         verdict = decide(test, strip, pairs, live, table)
         return Assessment(
@@ -113,15 +114,18 @@ class Assessing:
         side: LiveSide,
         seen: LiveIntervals | None,
         history: CounterHistory | None,
-        tail: str | None,
+        tails: tuple[str | None, str | None],
         why: str,
     ) -> tuple[Strand | None, Strand | None]:
-        """The strand of where the rule reads live traffic; and, as long as that has no interval, the other one."""
+        """The strand of where the rule reads live traffic; and, as long as that has no interval, the other one.
+
+        `tails` is what speaks against an interval from the ledger, and against one from the counters.
+        """
         rule = self._rule
-        booked = ledger_strand(rule, side.strata, tail, ledger_curve(rule, side, self._read.blocks))
+        booked = ledger_strand(rule, side.strata, tails[0], ledger_curve(rule, side, self._read.blocks))
         counted = None
         if seen is not None and history is not None:
-            counted = counters_strand(rule, seen, tail, history.promql)
+            counted = counters_strand(rule, seen, tails[1], history.promql)
         if rule.live_source is LiveFrom.LEDGER:
             ours, other = booked, counted
             why = "The ledger holds no reward of a live replay."
@@ -136,7 +140,7 @@ class Assessing:
         return ours, other if other is not None and other.interval is not None else None
 
     def _checks(
-        self, history: CounterHistory | None, unfit: str, strands: list[Strand], tails: list[str]
+        self, history: CounterHistory | None, unfit: str, strands: list[Strand], tails: list[str], alien: str
     ) -> tuple[Check, ...]:
         counted, mixed = None, bool(history is not None and self._read.undivided)
         feeds = self._read.feeds
@@ -163,7 +167,13 @@ class Assessing:
             ),
             checks.split(result, seen.changes if seen is not None else 0, decides=self._rule.decided_by(Source.LIVE)),
             checks.enough(passed, missing, decides=decides),
-            checks.reward(self._rule.reward, tails, sum(s.n for s in strands)),
+            checks.reward(
+                self._rule.reward,
+                tails,
+                sum(s.n for s in strands),
+                alien if self._rule.live_source is LiveFrom.COUNTERS else "",
+                decides=self._rule.decided_by(Source.LIVE),
+            ),
             checks.feedback(None, None, mixed=mixed, feeds=feeds, unfit=unfit)
             if mixed or unfit or not feeds
             else self._completeness(history, counted),

@@ -148,8 +148,13 @@ def enough(passed: Sequence[str], missing: Sequence[str], *, decides: bool = Tru
     return Check(key, title, Light.AMBER, "There is no reward in this test yet.", advice)
 
 
-def reward(used: Reward, tails: Sequence[str], rewards: int) -> Check:
-    """Whether the average of this reward means anything; `tails` are what the flags found, in words."""
+def reward(used: Reward, tails: Sequence[str], rewards: int, alien: str = "", *, decides: bool = True) -> Check:
+    """Whether the average of this reward means anything.
+
+    Args:
+        tails: what the flags found, in words.
+        alien: why the counters hold rewards that cannot be of this kind; red where live traffic `decides`.
+    """
     key, title = "reward", "Reward well-behaved"
     advice = "Use a bounded reward, such as 1/(1 + error²), in a new test."
     if tails:
@@ -157,6 +162,10 @@ def reward(used: Reward, tails: Sequence[str], rewards: int) -> Check:
     if used.warning:
         words = f"“{used.label}” has no mean: its average says how much traffic an arm got, not how good it is."
         return Check(key, title, Light.RED, words, advice)
+    if alien:
+        words = f"The arms’ counters hold {alien} “{used.label}” cannot be that."
+        mend = "Find the client that sends another reward and stop it, then begin a new test: counters are not undone."
+        return Check(key, title, Light.RED if decides else Light.AMBER, words, mend)
     if not rewards:
         return Check(key, title, Light.GREY, "No reward has been seen yet.")
     return Check(key, title, Light.GREEN, f"No single request dominates: {count(rewards)} rewards of “{used.label}”.")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from services.metrics.history import CounterHistory
 from services.stats import adaptive, batches, difference, gates, power
 from services.stats.batches import Batches
 from services.stats.difference import Difference
@@ -48,6 +49,16 @@ def counters_tail(rule: Rule, seen: LiveIntervals) -> str | None:
     found = (
         gates.tail_batches(seen.n_a, seen.s_a, "A", bound=bound),
         gates.tail_batches(seen.n_b, seen.s_b, "B", bound=bound),
+    )
+    return next((words for words in found if words), None)
+
+
+def not_ours(rule: Rule, history: CounterHistory) -> str | None:
+    """Why the counters hold rewards that cannot be this test's; None if they all may be."""
+    bound = bound_of(rule.reward)
+    found = (
+        gates.not_ours(history.of(history.feedback, arm), history.of(history.rewards, arm), name, bound=bound)
+        for arm, name in ((rule.champion, "A"), (rule.challenger, "B"))
     )
     return next((words for words in found if words), None)
 
