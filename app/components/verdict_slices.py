@@ -7,16 +7,12 @@ from html import escape
 
 import streamlit as st
 
-from app import format as fmt
 from app import theme
 from app.components.verdict_style import STYLE
 from app.guard import escape as plain
 from services.verdict import words
 from services.verdict.bars import DASHED, ZERO_LINE, Axis, upright
-from services.verdict.model import Assessment, Slice, Strand
-
-MOST_NAMED = 3
-"""Slices that the sentence names; the bars below it show all."""
+from services.verdict.model import Assessment, Side, Slice, Strand
 
 
 def draw_slices(assessment: Assessment, strand: Strand) -> None:
@@ -27,8 +23,8 @@ def draw_slices(assessment: Assessment, strand: Strand) -> None:
         return
     overall = strand.interval.estimate if strand.interval else 0.0
     colors = (theme.arm_color(0), theme.arm_color(1))
-    losses, gains = split_slices(slices)
-    st.markdown(slice_sentence(losses))
+    losses, gains, apart = split_slices(slices)
+    st.markdown(f"**{plain(words.where_b_loses(slices, strand.interval))}**")
     if losses:
         st.html(STYLE + slices_html(losses, overall, colors))
     st.caption(note)
@@ -36,27 +32,24 @@ def draw_slices(assessment: Assessment, strand: Strand) -> None:
         title = f"Where B gains ({len(gains)})"
         with st.expander(title, icon=":material/trending_up:", key=f"gains-{assessment.test.id}"):
             st.html(STYLE + slices_html(gains, overall, colors))
+    if apart:
+        title = f"Unlike the rest, neither loss nor gain shown ({len(apart)})"
+        with st.expander(title, icon=":material/call_split:", key=f"apart-{assessment.test.id}"):
+            st.html(STYLE + slices_html(apart, overall, colors))
     st.caption(
         f"Dashed line: all rows, {words.change(overall, '')}, towards which the difference of each slice is shrunk by "
-        "as much as chance explains. q: the share of false discoveries among slices named as firmly."
+        "as much as chance explains. q: the share of false discoveries among losses, or gains, named as firmly."
     )
 
 
-def split_slices(slices: Sequence[Slice]) -> tuple[list[Slice], list[Slice]]:
-    """(losses, gains): where A is better and where B is, the strongest of each first. Pure."""
+def split_slices(slices: Sequence[Slice]) -> tuple[list[Slice], list[Slice], list[Slice]]:
+    """(losses, gains, what only stands out from the rest): the strongest of each first. Pure."""
     ordered = sorted(slices, key=lambda s: s.shrunk)
-    return [s for s in ordered if s.shrunk < 0], [s for s in reversed(ordered) if s.shrunk >= 0]
-
-
-def slice_sentence(losses: Sequence[Slice]) -> str:
-    """The answer to the card's question, in Markdown. Pure."""
-    return f"**B loses on {_named(losses)}.**" if losses else "**Nowhere beyond chance.**"
-
-
-def _named(slices: Sequence[Slice]) -> str:
-    labels = [plain(s.label) for s in slices[:MOST_NAMED]]
-    more = len(slices) - len(labels)
-    return words.listed([*labels, f"{more} more"] if more else labels)
+    return (
+        [s for s in ordered if s.side is Side.LOSS],
+        [s for s in reversed(ordered) if s.side is Side.GAIN],
+        [s for s in ordered if s.side is Side.NEITHER],
+    )
 
 
 def slices_html(slices: Sequence[Slice], overall: float, colors: tuple[str, str]) -> str:
@@ -73,7 +66,7 @@ def slices_html(slices: Sequence[Slice], overall: float, colors: tuple[str, str]
             f'left:{min(zero, end):.2f}%;width:max(2px,{abs(end - zero):.2f}%);background:{color};border-radius:3px">'
             f"</div>{upright(zero, ZERO_LINE)}{upright(everywhere, DASHED)}</div>"
         )
-        seen = f"n {fmt.count(one.n)} rows, q {words.p_value(one.q)}"
+        seen = words.slice_seen(one)
         rows.append(
             f'<tr class="dv-first"><td>{escape(one.label)}<small>{seen}</small></td>'
             f'<td class="dv-number">{moved[2 * place]}<small>measured {moved[2 * place + 1]}'

@@ -1,8 +1,12 @@
-"""Where does B lose? Parts of the replayed rows, by one feature at a time, in which the difference stands out.
+"""Where does B lose? Parts of the replayed rows, by one feature at a time: below 0, above 0, or unlike the rest.
 
-Fifty slices looked at one by one show something remarkable on a copy of A. So each slice is tested against the rest of
-the rows, the false-discovery rate is controlled over all slices of all features, and what is shown is shrunk towards
-the overall difference by as much as chance explains. Without a difference anywhere, nothing is named in at least 1 - q
+Three questions, which are not the same. B *loses* on a slice if its mean difference there is below 0, *gains* if it is
+above, and a slice *stands out* if it is unlike the other rows: a B that is better everywhere may stand out where it is
+better by less, and one that is worse everywhere stands out nowhere.
+
+Fifty slices looked at one by one show something remarkable on a copy of A. So the false-discovery rate is controlled
+over all slices of all features, for each of the three questions by itself, and what is shown is shrunk towards the
+overall difference by as much as chance explains. If B loses nowhere, then nothing is named as a loss in at least 1 - q
 of all replays.
 
 For a replay that is over, or a look now and then: unlike the intervals of a test, these p-values are for one look.
@@ -42,8 +46,10 @@ class FoundSlice:
         rest: mean difference in all other rows.
         se: standard error of difference - rest.
         p: two-sided, of "this slice is like the rest".
-        q: smallest false-discovery rate at which the slice is named (Benjamini-Hochberg).
+        q: smallest false-discovery rate at which the slice stands out (Benjamini-Hochberg).
         shrunk: the difference shrunk towards that of all rows (empirical Bayes); the one to show.
+        p_loss, p_gain: one-sided, of "the difference here is 0 or above", and of "0 or below".
+        q_loss, q_gain: the false-discovery rates at which the slice is a loss, or a gain.
     """
 
     feature: str
@@ -57,6 +63,18 @@ class FoundSlice:
     p: float
     q: float
     shrunk: float
+    p_loss: float
+    p_gain: float
+    q_loss: float = 1.0
+    q_gain: float = 1.0
+
+    def loses(self, q: float) -> bool:
+        """Whether B loses here: evidence of a difference below 0, which shrinkage leaves below 0."""
+        return self.q_loss <= q and self.shrunk < 0
+
+    def gains(self, q: float) -> bool:
+        """Whether B gains here, likewise."""
+        return self.q_gain <= q and self.shrunk > 0
 
 
 def all_slices(
@@ -70,7 +88,8 @@ def all_slices(
             of at most `bins` values are taken as they are. Rows with a missing value are in no slice of that feature.
         min_rows: slices and rests with fewer rows are left out.
 
-    The test is Welch's t of slice against rest. Shrinkage is per feature: with slice means m_k of variances v_k and the
+    Whether a slice stands out is Welch's t of slice against rest; whether B loses or gains there, Student's t of its
+    mean against 0. Shrinkage is per feature: with slice means m_k of variances v_k and the
     overall mean m, shrunk_k = m + (m_k - m) tau^2/(tau^2 + v_k), tau^2 by the method of moments, never below 0.
     Sources: Benjamini and Hochberg, Journal of the Royal Statistical Society B 57 (1995); Efron and Morris, JASA 70
     (1975); DerSimonian and Laird, Controlled Clinical Trials 7 (1986), for tau^2.
@@ -96,10 +115,41 @@ def all_slices(
         shrunk = shrink(means, variances, overall).tolist()
         for (label, edges, test), small in zip(tested, shrunk, strict=True):
             found.append(
-                FoundSlice(name, label, *edges, test.n, test.mean, test.rest, test.se, test.p, test.p, float(small))
+                FoundSlice(
+                    name,
+                    label,
+                    *edges,
+                    test.n,
+                    test.mean,
+                    test.rest,
+                    test.se,
+                    test.p,
+                    test.p,
+                    float(small),
+                    *test.sides(),
+                )
             )
-    rates = benjamini_hochberg(np.array([s.p for s in found])).tolist()
-    return [replace(s, q=float(rate)) for s, rate in zip(found, rates, strict=True)]
+    apart, loss, gain = (
+        benjamini_hochberg(np.array(values)).tolist()
+        for values in ([s.p for s in found], [s.p_loss for s in found], [s.p_gain for s in found])
+    )
+    return [
+        replace(s, q=q, q_loss=q_loss, q_gain=q_gain)
+        for s, q, q_loss, q_gain in zip(found, apart, loss, gain, strict=True)
+    ]
+
+
+def worth_naming(
+    differences: ArrayLike,
+    features: Mapping[str, ArrayLike],
+    *,
+    q: float = Q,
+    bins: int = BINS,
+    min_rows: int = MIN_ROWS,
+) -> list[FoundSlice]:
+    """The slices on which B loses or gains, or which stand out, at `q` for each; B's worst first; often none."""
+    found = all_slices(differences, features, bins=bins, min_rows=min_rows)
+    return sorted((s for s in found if s.loses(q) or s.gains(q) or s.q <= q), key=lambda s: s.shrunk)
 
 
 def standing_out(
@@ -145,6 +195,13 @@ class _Test:
     rest: float
     se: float
     p: float
+
+    def sides(self) -> tuple[float, float]:
+        """p of "0 or above" and of "0 or below" for the mean; 1 and 1 where all rows differ by the same."""
+        if not self.variance > 0:
+            return 1.0, 1.0
+        t = self.mean / float(np.sqrt(self.variance))
+        return float(stdtr(self.n - 1, t)), float(stdtr(self.n - 1, -t))
 
 
 def _against_rest(d: Floats, inside: Mask, min_rows: int) -> _Test | None:

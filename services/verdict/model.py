@@ -162,11 +162,20 @@ class Disagreement:
     reward_b: float | None
 
 
+class Side(StrEnum):
+    """What a part of the rows shows, with false discoveries controlled: for A, for B, or neither."""
+
+    LOSS = "loss"
+    GAIN = "gain"
+    NEITHER = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A part of the rows where B stands out, after shrinkage and control of false discoveries.
+    """A part of the rows worth naming, after shrinkage and control of false discoveries.
 
-    `label` reads like `alcohol 9.4 to 10.4`; `q` is the false-discovery rate at which it would be named.
+    `label` reads like `alcohol 9.4 to 10.4`. `side` says whether B loses or gains there; `q` is the false-discovery
+    rate at which that is named. `apart`: whether it stands out from the rest of the rows, at the rate `q_apart`.
     """
 
     label: str
@@ -175,6 +184,9 @@ class Slice:
     difference: float
     shrunk: float
     q: float
+    side: Side = Side.NEITHER
+    apart: bool = False
+    q_apart: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from services.domain.text import count, moment, percent
 from services.verdict import words
 from services.verdict.bars import by_metric, interval_bar, shared_axis
 from services.verdict.curves import curve_svg
-from services.verdict.model import Assessment, Call, Cell, Interval, Light, MetricRow, Strand
+from services.verdict.model import Assessment, Call, Cell, Interval, Light, MetricRow, Slice, Strand
 from services.verdict.report_style import STYLE, var
 from services.verdict.rule import Source
 
@@ -195,14 +195,19 @@ def _slices(assessment: Assessment) -> str:
     if assessment.paired is None:
         return ""
     note = f"<p class=quiet>{escape(assessment.slices_note)}</p>" if assessment.slices_note else ""
+    answer = f"<p>{escape(words.where_b_loses(assessment.slices, assessment.paired.interval))}</p>"
     if not assessment.slices:
         return note
     ordered = sorted(assessment.slices, key=lambda s: s.shrunk)
     moved = words.changes([x for s in ordered for x in (s.difference, s.shrunk)])
-    body = [
-        [escape(s.label), count(s.n), moved[2 * i], moved[2 * i + 1], words.p_value(s.q)] for i, s in enumerate(ordered)
-    ]
-    return _wide(_table(("Rows with", "n", "B − A", "after shrinkage", "q"), body)) + note
+    body = [[escape(s.label), count(s.n), moved[2 * i], moved[2 * i + 1], _found(s)] for i, s in enumerate(ordered)]
+    return answer + _wide(_table(("Rows with", "n", "B − A", "after shrinkage", "found"), body)) + note
+
+
+def _found(one: Slice) -> str:
+    """What a part of the rows shows: `loss, q 0.004; unlike the rest, q 0.01`."""
+    side = f"{one.side}, q {words.p_value(one.q)}" if one.side else "neither loss nor gain shown"
+    return escape(f"{side}; unlike the rest, q {words.p_value(one.q_apart)}" if one.apart else side)
 
 
 def _marks(assessment: Assessment) -> str:

@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 from services.domain.text import count
 from services.evidence.ledger import Ledger
 from services.evidence.replay_table import ReplayRecord
-from services.stats import difference
+from services.stats import difference, gates
 from services.stats.sums import Sums
 from services.tracking.row_split import RowSplit
 from services.verdict.model import Cell, MetricRow
 from services.verdict.paired import as_interval
 from services.verdict.rule import Rule, Source
+from services.verdict.traffic import arm_tail, bound_of
 
 MOST_PAIRS = 100_000
-FEWEST = 30
-"""Rows of a kind below which no interval of their own is given."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,12 @@ def replay_rows(ledger: Ledger, records: Sequence[ReplayRecord], pairs: int) -> 
 
 
 def by_training(
-    rule: Rule, rows: Sequence[ReplayRows], splits: Callable[[], Sequence[RowSplit | None]]
+    rule: Rule, rows: Sequence[ReplayRows], splits: Callable[[], Sequence[RowSplit | None]], tail: str | None = None
 ) -> tuple[MetricRow, ...]:
     """The mean reward apart for rows that neither model was trained on and for rows that at least one was.
+
+    Under the gates of all pairs: `tail`, what the flags say of all rows, hides the intervals of parts too, and each
+    part has flags and gates of its own.
 
     Empty unless a run says that it was trained on rows of a replayed file. `splits` is asked only if there are rows.
     """
@@ -74,8 +76,8 @@ def by_training(
             seen.append((part, np.isin(part.row, np.fromiter(learned, dtype=np.int64))))
     if not seen:
         return ()
-    fresh = _row(rule, "reward-unseen", "Mean reward, rows not trained on", seen, trained=False)
-    old = _row(rule, "reward-trained", "Mean reward, rows trained on", seen, trained=True)
+    fresh = _row(rule, "reward-unseen", "Mean reward, rows not trained on", seen, tail, trained=False)
+    old = _row(rule, "reward-trained", "Mean reward, rows trained on", seen, tail, trained=True)
     return tuple(row for row in (fresh, old) if row is not None)
 
 
@@ -88,21 +90,32 @@ def learned(rows: Sequence[MetricRow]) -> str:
     said = f"{count(old.a.n)} of the replayed rows were used to train A or B"
     if fresh is None:
         return f"{said}, and no others were replayed."
-    if fresh.difference is None or not fresh.difference.excludes_zero:
+    if fresh.difference is None:
+        return f"{said}; for the {count(fresh.a.n)} others no interval is shown."
+    if not fresh.difference.excludes_zero:
         return f"{said}; on the {count(fresh.a.n)} others no difference is shown yet."
     same = "B" if fresh.better == "b" else "A"
     return f"{said}; on the {count(fresh.a.n)} others {same} is better."
 
 
 def _row(
-    rule: Rule, key: str, label: str, parts: Sequence[tuple[ReplayRows, NDArray[np.bool_]]], *, trained: bool
+    rule: Rule,
+    key: str,
+    label: str,
+    parts: Sequence[tuple[ReplayRows, NDArray[np.bool_]]],
+    tail: str | None,
+    *,
+    trained: bool,
 ) -> MetricRow | None:
     a = np.concatenate([part.reward_a[mask == trained] for part, mask in parts])
     b = np.concatenate([part.reward_b[mask == trained] for part, mask in parts])
     if not len(a):
         return None
-    found = difference.paired(Sums.of(b - a), planned=rule.planned_pairs, alpha=rule.alpha_each)
-    interval = as_interval(found) if len(a) >= FEWEST else None
-    note = "" if interval else f"{len(a)} of {FEWEST} rows"
+    differences, of_a, of_b = Sums.of(b - a), Sums.of(a), Sums.of(b)
+    if tail is None and bound_of(rule.reward) is None:
+        tail = arm_tail(of_a, of_b, np.sort(a)[::-1], np.sort(b)[::-1])
+    held = [tail] if tail else gates.enough_pairs(differences)
+    found = difference.paired(differences, planned=rule.planned_pairs, alpha=rule.alpha_each)
+    interval, note = (None, "; ".join(held)) if held else (as_interval(found), "")
     cells = Cell(float(a.mean()), len(a)), Cell(float(b.mean()), len(b))
     return MetricRow(key, label, Source.PAIRED, *cells, interval, True, note=note)

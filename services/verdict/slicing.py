@@ -9,9 +9,9 @@ import numpy as np
 
 from services.domain.text import count
 from services.errors import DecantError
-from services.stats.slices import MIN_ROWS, Q, standing_out
+from services.stats.slices import MIN_ROWS, FoundSlice, Q, worth_naming
 from services.traffic.datasets import Dataset
-from services.verdict.model import Slice
+from services.verdict.model import Side, Slice
 from services.verdict.rows import MOST_PAIRS, ReplayRows
 
 
@@ -45,10 +45,17 @@ def find_slices(parts: Sequence[ReplayRows], pairs: int, load: Callable[[str, st
         return Slicing(note="The replayed file has changed since, so its rows cannot be told apart.")
     frame = dataset.frame.iloc[part.row]
     features = {name: frame[name].to_numpy() for name in names}
-    found = standing_out(part.reward_b - part.reward_a, features, q=Q)
+    found = worth_naming(part.reward_b - part.reward_a, features, q=Q)
     looked = f"Looked at {len(names)} features of {count(len(part.row))} rows of replay {part.record.id}"
-    silent = "" if found else ": nothing stands out beyond chance"
+    silent = "" if found else ": no part loses, gains or stands out beyond chance"
     return Slicing(
-        tuple(Slice(s.label, s.feature, s.n, s.difference, s.shrunk, s.q) for s in found if np.isfinite(s.difference)),
-        f"{looked}{silent}; false-discovery rate {Q:.0%}.",
+        tuple(_slice(s) for s in found if np.isfinite(s.difference)),
+        f"{looked}{silent}; false-discovery rate {Q:.0%} each of losses, of gains and of what stands out.",
     )
+
+
+def _slice(found: FoundSlice) -> Slice:
+    side = Side.LOSS if found.loses(Q) else Side.GAIN if found.gains(Q) else Side.NEITHER
+    rate = {Side.LOSS: found.q_loss, Side.GAIN: found.q_gain, Side.NEITHER: min(found.q_loss, found.q_gain)}[side]
+    apart = found.q <= Q
+    return Slice(found.label, found.feature, found.n, found.difference, found.shrunk, rate, side, apart, found.q)

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from services.stats import difference
 from services.stats.difference import Difference
 from services.stats.sums import Sums
+from services.verdict import words
 from services.verdict.ledger_side import ArmSums, PairedSide
 from services.verdict.model import Cell, Interval, MetricRow, Strand
 from services.verdict.paired import known
-from services.verdict.rule import Rule, Source
+from services.verdict.rule import LiveFrom, Rule, Source
 from services.verdict.service_rows import NOT_COUNTED, OWN_ONLY, Requests, rows_of_requests, rows_of_sums
+
+ROUNDING = 1e-4
+"""Differences below this share of the means are not to be seen in the four figures that are shown of them."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,22 @@ def _reward(rule: Rule, strand: Strand) -> MetricRow:
         True,
         primary=True,
         decides=rule.decided_by(strand.source),
-        note=strand.withheld,
+        note=strand.withheld or _not_the_means(strand),
     )
+
+
+def _not_the_means(strand: Strand) -> str:
+    """That the estimate is not the difference of the means beside it, where these would let somebody think so."""
+    if strand.interval is None or strand.mean_a is None or strand.mean_b is None:
+        return ""
+    plain, adjusted = strand.mean_b - strand.mean_a, strand.interval.estimate
+    scale = max(abs(strand.mean_a), abs(strand.mean_b))
+    if abs(plain - adjusted) <= max(ROUNDING * scale, 0.05 * abs(plain)):
+        return ""
+    how = "weighted by the split in force" if strand.read_from is LiveFrom.COUNTERS else "compared within each split"
+    if strand.source is Source.PAIRED:
+        how = "over rows that both answered"
+    return f"adjusted, {how}: the plain difference of the means would be {words.change(plain, '')}"
 
 
 def _quality(view: _View) -> list[MetricRow]:

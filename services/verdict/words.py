@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from services.domain.text import NONE, THIN, alike, count, duration, latency, number, percent, short_arms
 from services.domain.values import real, single
-from services.verdict.model import Assessment, Call, Disagreement, Interval, Light, MetricRow, Strand
+from services.verdict.model import Assessment, Call, Disagreement, Interval, Light, MetricRow, Side, Slice, Strand
 from services.verdict.rule import Decides, LiveFrom, Rule, Source
 
 CALL_MARKS = {Call.SHIP: "↑", Call.KEEP: "=", Call.RUNNING: "⋯", Call.DISTRUST: "!"}
@@ -182,6 +182,30 @@ def _within(found: Interval, limit: float) -> str:
     if found.high <= limit:
         return "within the limit"
     return "the limit is in doubt" if found.estimate > limit else "no harm seen, none ruled out"
+
+
+MOST_NAMED = 3
+"""Parts of the rows that a sentence names; what stands below it shows all."""
+
+
+def where_b_loses(slices: Sequence[Slice], overall: Interval | None) -> str:
+    """The answer to that question, no more than the evidence carries; labels as they are."""
+    losses = sorted((s for s in slices if s.side is Side.LOSS), key=lambda s: (not s.apart, s.shrunk))
+    behind = overall is not None and overall.high < 0
+    if behind and slices and not any(s.apart for s in slices):
+        return "B loses on all rows alike: no part stands out from the rest."
+    if losses:
+        labels = [s.label for s in losses[:MOST_NAMED]]
+        more = len(losses) - len(labels)
+        return f"B loses on {listed([*labels, f'{more} more'] if more else labels)}."
+    return "B loses on all rows together; on no part by itself beyond chance." if behind else "Nowhere beyond chance."
+
+
+def slice_seen(found: Slice) -> str:
+    """What a part shows beside its number: `n 96 rows, q 0.004; unlike the rest (q 0.01)`."""
+    shown = {Side.LOSS: f"q {p_value(found.q)}", Side.GAIN: f"q {p_value(found.q)}", Side.NEITHER: "neither shown"}
+    apart = f"; unlike the rest, q {p_value(found.q_apart)}" if found.apart else ""
+    return f"n {count(found.n)} rows, {shown[found.side]}{apart}"
 
 
 def amount(strand: Strand) -> str:

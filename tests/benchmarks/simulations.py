@@ -5,9 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-import numpy as np
-
-from services.stats.slices import standing_out
 from services.traffic.rewards import Reward, RewardKind
 from services.verdict.rule import Decides, Rule
 from tests.benchmarks.report import Line
@@ -20,9 +17,9 @@ from tests.simulation.pairs import PAIRS, PLANTED, replay
 from tests.simulation.peeking import ahead, errors, peek
 from tests.simulation.places import read_live
 from tests.simulation.routing import route
+from tests.simulation.slicing import BETTER, EQUAL, ONE_EQUAL, ONE_WORSE, WORSE, name_parts
 from tests.simulation.sources import both_sources
 from tests.simulation.wines import shuffle
-from tests.support.wine import TARGET, wine_frame
 
 SEED = 20_261
 RUNS = 10_000
@@ -175,11 +172,19 @@ def _counters() -> Iterator[Line]:
 
 
 def _slices() -> Iterator[Line]:
-    wines = wine_frame().drop(columns=TARGET).head(800)
-    features = {str(name): wines[name].to_numpy() for name in wines.columns}
-    rng = np.random.default_rng(SEED + 10)
-    named = sum(bool(standing_out(0.2 + rng.standard_t(5, len(wines)), features)) for _ in range(SLOW_RUNS))
-    yield _at_most("a slice named where none stands out, 55 slices", Share(named, SLOW_RUNS))
+    for world in (EQUAL, ONE_EQUAL, BETTER):
+        found = name_parts(world, runs=SLOW_RUNS, seed=SEED + 10)
+        yield _at_most(f"“B loses on”, B {world.name}", found.loss, f"some part unlike the rest {found.apart}")
+    for world in (EQUAL, WORSE):
+        found = name_parts(world, runs=SLOW_RUNS, seed=SEED + 15)
+        yield _at_most(f"“B gains on”, B {world.name}", found.gain)
+    equal = name_parts(EQUAL, runs=SLOW_RUNS, seed=SEED + 10)
+    yield _at_most("a part unlike the rest where none is, 55 slices", equal.apart)
+    everywhere = name_parts(WORSE, runs=SLOW_RUNS, seed=SEED + 16)
+    beside = f"unlike the rest {everywhere.apart}"
+    yield _at_least(f"“B loses on” some part, B {WORSE.name}", everywhere.loss, 0.95, beside)
+    one = name_parts(ONE_WORSE, runs=SLOW_RUNS, seed=SEED + 17)
+    yield _at_least(f"“B loses on” that part, B {ONE_WORSE.name}", one.planted, 0.9)
 
 
 def _attribution() -> Iterator[Line]:

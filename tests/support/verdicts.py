@@ -24,6 +24,7 @@ from services.verdict.model import (
     Light,
     Mark,
     MetricRow,
+    Side,
     Slice,
     Strand,
 )
@@ -188,8 +189,8 @@ def ship() -> Assessment:
     paired = strand(Source.PAIRED, 500, 0.004, 0.007, 500)
     live = strand(Source.LIVE, 6210, 0.004, 0.24, 5000, adjusted_for=1, remaining_n=168_000, remaining_s=504_000)
     slices = (
-        Slice("alcohol 8.0 to 9.4", "alcohol", 96, -0.0121, -0.0094, 0.004),
-        Slice("pH 3.3 to 3.8", "pH", 101, 0.0105, 0.0088, 0.03),
+        Slice("alcohol 8.0 to 9.4", "alcohol", 96, -0.0121, -0.0094, 0.004, Side.LOSS, True, 0.002),
+        Slice("pH 3.3 to 3.8", "pH", 101, 0.0105, 0.0088, 0.03, Side.GAIN),
     )
     return assessed(
         ab_test("ship"),

@@ -14,13 +14,13 @@ from app.components.verdict_chart import difference_figure
 from app.components.verdict_evidence import footnote, summary
 from app.components.verdict_line import line_html, rule_line
 from app.components.verdict_paired import disagreement_table
-from app.components.verdict_slices import slice_sentence, slices_html, split_slices
+from app.components.verdict_slices import slices_html, split_slices
 from app.components.verdict_start import test_label as label_of
 from app.components.verdict_table import level_note, table_html
 from app.components.verdict_trust import strip_html
 from app.components.verdict_why import strand_table, window_line
 from services.verdict import words
-from services.verdict.model import Assessment, Light, Slice, Strand
+from services.verdict.model import Assessment, Interval, Light, Side, Slice, Strand
 from services.verdict.report_style import DARK_LIGHTS, LIGHTS
 from services.verdict.rule import Decides, Rule, Source
 from services.verdict.service_rows import JUDGED_LIVE
@@ -265,16 +265,25 @@ class TestSentences:
         assert "excludes 0" in footnote(paired_of(ship()))
 
     def test_losses_answer_the_question_and_gains_are_told_apart(self):
-        weak = Slice("age 3 to 4", "age", 60, -0.001, 0.001, 0.02)
-        losses, gains = split_slices((weak, *ship().slices))
+        weak = Slice("age 3 to 4", "age", 60, -0.001, -0.001, 0.3, apart=True, q_apart=0.02)
+        losses, gains, apart = split_slices((weak, *ship().slices))
         assert [s.label for s in losses] == ["alcohol 8.0 to 9.4"]
-        assert [s.label for s in gains] == ["pH 3.3 to 3.8", "age 3 to 4"]
-        assert slice_sentence(losses) == "**B loses on alcohol 8.0 to 9.4.**"
-        assert slice_sentence(()) == "**Nowhere beyond chance.**"
+        assert [s.label for s in gains] == ["pH 3.3 to 3.8"]
+        assert [s.label for s in apart] == ["age 3 to 4"], "unlike the rest is not a loss"
+        assert words.where_b_loses((weak, *ship().slices), None) == "B loses on alcohol 8.0 to 9.4."
+        assert words.where_b_loses((weak,), None) == "Nowhere beyond chance."
+        assert "unlike the rest, q 0.002" in words.slice_seen(losses[0]) and "neither shown" in words.slice_seen(weak)
+
+    def test_where_b_loses_everywhere_alike_that_is_said(self):
+        behind = Interval(-0.02, -0.03, -0.01, 0.95)
+        part = Slice("age 3 to 4", "age", 60, -0.02, -0.02, 0.01, Side.LOSS)
+        assert words.where_b_loses((part,), behind) == "B loses on all rows alike: no part stands out from the rest."
+        assert "on all rows together" in words.where_b_loses((), behind)
+        assert words.where_b_loses((replace(part, apart=True),), behind) == "B loses on age 3 to 4."
 
     def test_a_long_list_of_slices_is_cut(self):
-        many = [Slice(f"x <{i}>", "x", 60, -0.02, -0.01, 0.02) for i in range(5)]
-        assert slice_sentence(many) == "**B loses on x \\<0\\>, x \\<1\\>, x \\<2\\> and 2 more.**"
+        many = [Slice(f"x <{i}>", "x", 60, -0.02, -0.01, 0.02, Side.LOSS) for i in range(5)]
+        assert words.where_b_loses(many, None) == "B loses on x <0>, x <1>, x <2> and 2 more."
 
     def test_bars_of_slices(self):
         gain = (Slice("kind <b>", "kind", 40, 0.2, 0.1, 0.01),)

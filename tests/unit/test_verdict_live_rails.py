@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services.verdict import words
-from services.verdict.model import Assessment, Call, MetricRow
-from services.verdict.rule import Decides, Rule, Source
+from services.verdict.ledger_side import ArmSums
+from services.verdict.model import Assessment, Call, Interval, MetricRow, Strand
+from services.verdict.rule import Decides, LiveFrom, Rule, Source
+from services.verdict.table import metric_rows
 from tests.support.verdict_world import BOUNDED, VerdictWorld, open_world
 
 LIVE = Rule(reward=BOUNDED, decides=Decides.LIVE)
@@ -88,3 +91,17 @@ def test_a_paired_test_is_not_held_up_by_live_counters(tmp_path: Path) -> None:
     world.begin(Rule(reward=BOUNDED))
     world.counters.down = True
     assert [row for row in world.assess().table if row.limit is not None] == []
+
+
+def test_a_difference_that_is_not_that_of_the_means_says_so() -> None:
+    """A .7096, B .71 and yet −.00561: adjusted for the split, and not to be read as a slip."""
+    strand = Strand(
+        Source.LIVE, 1189, 950, 239, Interval(-0.00561, -0.05, 0.04, 0.95), mean_a=0.7096, mean_b=0.71,
+        read_from=LiveFrom.COUNTERS,
+    )  # fmt: skip
+    (row,) = metric_rows(Rule(), None, (), (ArmSums(), ArmSums()), [strand])
+    assert "weighted by the split in force: the plain difference of the means would be +0.0004" in row.note
+    assert row.note in words.finding(row, words.ArmNames("A", "B"))
+    plain = replace(strand, interval=Interval(0.0004, -0.05, 0.05, 0.95))
+    (row,) = metric_rows(Rule(), None, (), (ArmSums(), ArmSums()), [plain])
+    assert row.note == ""

@@ -32,7 +32,7 @@ from services.verdict.ledger_side import ArmSums, PairedSide, together
 from services.verdict.model import Call, Light
 from services.verdict.paired import paired_strand
 from services.verdict.reading import Sources
-from services.verdict.rows import MOST_PAIRS, by_training, replay_rows
+from services.verdict.rows import MOST_PAIRS, by_training, learned, replay_rows
 from services.verdict.rule import ABTest, Decides, LiveFrom, Rule
 from services.verdict.service import Verdicts
 from services.verdict.table import metric_rows
@@ -286,8 +286,24 @@ def test_rows_that_the_models_have_not_learned_are_told_apart(world: World):
     assert (fresh.a.n, trained.a.n) == (1225, 3673)
     assert (fresh.a.value, fresh.b.value) == pytest.approx((0.7272, 0.7310), abs=1e-4)
     assert fresh.difference is not None and fresh.difference.estimate == pytest.approx(0.0038, abs=5e-5)
+    few = RowSplit("abcdef", frozenset(range(4898)) - frozenset(held_out.tolist()[:99]))
+    fresh, _ = by_training(Rule(), rows, lambda: [few, None])
+    assert fresh.difference is None and "99 of 100" in fresh.note, "the gates of all pairs"
+    fresh, _ = by_training(Rule(), rows, lambda: [split, None], "One reward is 43 % of all.")
+    assert fresh.difference is None and fresh.note == "One reward is 43 % of all."
     assert by_training(Rule(), rows, lambda: [RowSplit("other", split.training)]) == (), "trained on another file"
     assert replay_rows(world.store.ledger, [record], MOST_PAIRS + 1) == [], "too many to read"
+
+
+def test_rows_not_learned_get_no_interval_under_the_tutorials_reward(world: World):
+    record = world.replay(TUTORIAL, digest="abc")
+    world.pairs(record, TUTORIAL, shuffled(4898))
+    split = RowSplit("abcdef", frozenset(range(4898)) - frozenset(held_out_rows().tolist()))
+    rows = replay_rows(world.store.ledger, [record], 4898)
+    found = by_training(Rule(reward=TUTORIAL), rows, lambda: [split, None])
+    assert [row.difference for row in found] == [None, None]
+    assert all("Use a bounded reward" in row.note for row in found)
+    assert "no interval is shown" in learned(found)
 
 
 def test_slices_are_looked_for_in_the_file_that_was_replayed(world: World):
@@ -296,7 +312,7 @@ def test_slices_are_looked_for_in_the_file_that_was_replayed(world: World):
     world.pairs(world.replay(BOUNDED, digest=digest), BOUNDED, shuffled(4898))
     found = world.verdicts.assess("seldon", "wine")
     assert "11 features of 4,898 rows" in found.slices_note
-    assert all(part.q <= 0.05 and part.n >= 50 for part in found.slices)
+    assert all(part.n >= 50 and (part.apart or (part.side and part.q <= 0.05)) for part in found.slices)
     assert [part.shrunk for part in found.slices] == sorted(part.shrunk for part in found.slices)
 
 
