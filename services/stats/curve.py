@@ -1,6 +1,7 @@
 """The interval as it stood at every look: what a chart over time draws. Vectorised over looks, and over experiments.
 
-The interval of the last look is the one that Difference holds; no look is drawn wider or narrower in hindsight.
+The interval of the last look is the one that Difference holds; given the same blocks, no look is drawn anew. Counters
+are read on a grid that grows coarser with the age of a test, so their earlier looks may move a little.
 """
 
 from __future__ import annotations

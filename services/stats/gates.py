@@ -108,7 +108,7 @@ def tail(a: Sums, b: Sums, *, hill_a: float | None = None, hill_b: float | None 
         if share > TOP_SHARE:
             return (
                 f"Single requests decide this reward: the largest one makes up {share:.0%} of {name}’s total, so its "
-                f"average depends on how much traffic an arm got. {ADVICE}"
+                f"average says how long the test ran or how much traffic an arm got, not how good it is. {ADVICE}"
             )
         if index is not None and index <= HILL:
             return (
@@ -132,7 +132,8 @@ def tail_batches(n: ArrayLike, s: ArrayLike, name: str, *, bound: float | None =
         return None
     return (
         f"A few requests decide this reward: one interval holds {excess:.0%} more of {name}’s reward than of its "
-        f"feedback, so the average depends on how much traffic an arm got. {ADVICE}"
+        f"feedback, so the average says how long the test ran or how much traffic an arm got, not how good it is. "
+        f"{ADVICE}"
     )
 
 

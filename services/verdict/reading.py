@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from services.deployments.engine import Engine
 from services.deployments.manifest import from_yaml
 from services.domain import V2, Change, Split
+from services.domain.text import count
 from services.errors import DecantError
 from services.evidence.blocks import Block, PairBlock
 from services.evidence.decision_table import UNDONE
@@ -99,8 +100,20 @@ class Reading:
     @cached_property
     def changes(self) -> list[Change]:
         """Everything anybody changed while the test ran, oldest first."""
-        found = self._store.changes(*self._where, since=self._test.started_at, limit=MOST_CHANGES)[::-1]
-        return [change for change in found if self._test.started_at <= change.at <= self.until]
+        return [change for change in self._newest_changes if self._test.started_at <= change.at <= self.until]
+
+    @cached_property
+    def _newest_changes(self) -> list[Change]:
+        return self._store.changes(*self._where, since=self._test.started_at, limit=MOST_CHANGES)[::-1]
+
+    @property
+    def _splits_lost(self) -> str:
+        """Why it is not known which split was in force when; "" where it is."""
+        if len(self._newest_changes) < MOST_CHANGES:
+            return ""
+        return (
+            f"only the newest {count(MOST_CHANGES)} changes are read, so the splits at the test's beginning are unknown"
+        )
 
     @cached_property
     def undone(self) -> Change | None:
@@ -175,8 +188,10 @@ class Reading:
         active = {block.replay for block in self.blocks if not block.paired}
         if any(r.id in active and not self._is_ours(r) for r in self._every_replay):
             return f"The counters have mixed in a replay of this time that used another reward. {READ_LEDGER}"
+        if self._splits_lost:
+            return f"The counters cannot be weighted: {self._splits_lost}. {READ_LEDGER}"
         if side.left_out:
-            return f"Rows were sent through the split more than once, which the counters cannot tell. {READ_LEDGER}"
+            return _repeated(side.left_out)
         return ""
 
     def history(self, side: LiveSide) -> tuple[CounterHistory | None, str]:
@@ -214,6 +229,8 @@ class Reading:
         history, why = self.counters
         if history is None:
             return Requests(missing=_clause(why))
+        if self._splits_lost:
+            return Requests(missing=self._splits_lost)
         try:
             found = self._sources.metrics.answers(
                 *self._where, self._test.started_at, self.until, rule.guardrails.slow_ms
@@ -245,6 +262,15 @@ class Reading:
             except DecantError:
                 found.append(None)
         return found
+
+
+def _repeated(replays: Sequence[int]) -> str:
+    """What is lost and what still counts, where rows went through the split again in one test."""
+    return (
+        f"Replay {', '.join(map(str, replays))} sent rows through the split more than once. The counters cannot tell "
+        "those rewards from others, so live traffic read from them is lost for the rest of this test; the paired "
+        "replay, failures and latency still count, and in the ledger each row counts once. " + READ_LEDGER
+    )
 
 
 def _clause(sentence: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from services.verdict import words
+from services.domain import Change
+from services.verdict import reading, words
 from services.verdict.ledger_side import ArmSums
 from services.verdict.model import Assessment, Call, Interval, MetricRow, Strand
 from services.verdict.rule import Decides, LiveFrom, Rule, Source
@@ -105,3 +107,24 @@ def test_a_difference_that_is_not_that_of_the_means_says_so() -> None:
     plain = replace(strand, interval=Interval(0.0004, -0.05, 0.05, 0.95))
     (row,) = metric_rows(Rule(), None, (), (ArmSums(), ArmSums()), [plain])
     assert row.note == ""
+
+
+def test_with_more_changes_than_are_read_the_counters_are_refused(world: VerdictWorld, monkeypatch) -> None:
+    world.live(gain=CLEAR, ledger=False)
+    assert world.assess().call is Call.SHIP
+    monkeypatch.setattr(reading, "MOST_CHANGES", 3)
+    for _ in range(3):
+        world.store.record_change(
+            Change(datetime.now(UTC), "ann", "restart", "seldon", "wine", "a=80,b=20", "a=80,b=20")
+        )
+    found = world.assess()
+    assert found.call is Call.RUNNING and "only the newest 3 changes are read" in found.headline
+    assert row_of(found, "errors").in_doubt
+
+
+def test_rows_sent_again_say_what_is_lost_and_what_still_counts(world: VerdictWorld) -> None:
+    world.live(gain=CLEAR)
+    world.live(gain=CLEAR)
+    found = world.assess()
+    assert "sent rows through the split more than once" in found.headline
+    assert "lost for the rest of this test; the paired replay, failures and latency still count" in found.headline
