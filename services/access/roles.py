@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from services.domain import Person, Role
+from services.domain.person import check_person
 from services.errors import Forbidden
 from services.settings import Settings
 
@@ -67,6 +68,7 @@ def _name(claims: Mapping[str, Any], settings: Settings) -> str:
         raise Forbidden(
             f"The identity provider has not verified that {name} is yours.", "Verify the address there, then sign in."
         )
+    check_person(name.strip())
     return name.strip()
 
 

@@ -209,6 +209,9 @@ def test_with_sign_in_changes_are_made_as_the_person(
     files = yaml.safe_load_all((DECANT / "components" / "sign-in" / "impersonate.yaml").read_text())
     for found in files:
         found["metadata"]["name"] = name
+        if "rules" in found:
+            assert found["rules"][0]["resourceNames"], "an empty list is everybody"
+            found["rules"][0]["resourceNames"] = ["ada", "bob"]
         if "roleRef" in found:
             found["roleRef"]["name"] = name
             found["subjects"][0]["namespace"] = namespace
@@ -227,6 +230,8 @@ def test_with_sign_in_changes_are_made_as_the_person(
         wait_until(lambda: allowed(lambda: engine.apply(deployment, note=ADA)), what="ada to be let in")
         with pytest.raises(Forbidden, match="bob"):
             engine.apply(deployment, note=ChangeNote("bob", "me too"))
+        with pytest.raises(Forbidden, match="impersonate users"):
+            engine.apply(deployment, note=ChangeNote("eve", "me too"))
     finally:
         engine.close()
         for plural in ("clusterroles", "clusterrolebindings"):

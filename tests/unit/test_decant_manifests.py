@@ -58,8 +58,11 @@ def test_a_role_names_all_it_allows(overlay: str) -> None:
 def test_only_where_people_sign_in_may_decant_act_as_somebody_else() -> None:
     assert of_kind("kind", "ClusterRole") == []
     (role,) = of_kind("production", "ClusterRole")
-    assert role["rules"] == [{"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]}]
-    assert named("production", "ConfigMap", "decant")["data"]["DECANT_SIGN_IN"] == "oidc"
+    data = named("production", "ConfigMap", "decant")["data"]
+    (rule,) = role["rules"]
+    assert (rule["apiGroups"], rule["resources"], rule["verbs"]) == ([""], ["users"], ["impersonate"])
+    assert rule["resourceNames"] == data["DECANT_LEADS"].split(","), "nobody but the leads; an empty list is everybody"
+    assert data["DECANT_SIGN_IN"] == "oidc"
     assert named("kind", "ConfigMap", "decant")["data"]["DECANT_ALLOW_WITHOUT_SIGN_IN"] == "true"
 
 

@@ -19,6 +19,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 
 from services.deployments.kubernetes.failures import PART, failure, says_itself
+from services.domain.person import check_person
 from services.errors import InvalidInput, Unavailable
 
 CONNECT_TIMEOUT_S = 5.0
@@ -138,6 +139,7 @@ class Cluster:
         api = self._client()
         headers = {"Accept": JSON, "Content-Type": content_type}
         if as_user:
+            check_person(as_user)
             headers["Impersonate-User"] = as_user.encode().decode("latin-1")  # what the server reads as UTF-8
         try:
             request = api.param_serialize(
