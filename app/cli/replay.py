@@ -156,6 +156,8 @@ def replay(
         live = spec.mode is ReplayMode.LIVE
         if said := built.verdicts.unlike(namespace, name, spec.reward, live=live):
             say(f"Note: {said}")
+        if said := built.verdicts.repeats(spec, *built.replays.size(spec)):
+            say(f"Note: {said}")
     done = run(built, spec, detach=detach)
     if as_json:
         failed = sum(arm.failed for arm in done.arms)

@@ -37,22 +37,27 @@ class ReplayRecord:
     finished_at: datetime | None
 
     def shares_rows(self, other: ReplayRecord) -> bool:
-        """Whether both were asked to send some row of the same dataset. A row is its dataset's digest and its number.
+        """Whether both were asked to send some row of the same dataset."""
+        return self.overlaps(other.spec, other.total)
 
-        Two samples that were drawn with other seeds, or a sample and a part of the file, are taken to share rows.
+    def overlaps(self, spec: Mapping[str, Any], total: int) -> bool:
+        """Whether it was asked to send some row that `spec` asks for, in all passes together `total` times.
+
+        A row is its dataset's digest and its number. Two samples that were drawn with other seeds, or a sample and a
+        part of the file, are taken to share rows.
         """
-        if "digest" not in self.spec or self.spec["digest"] != other.spec.get("digest"):
+        if "digest" not in self.spec or self.spec["digest"] != spec.get("digest"):
             return False
-        (order, places), (other_order, other_places) = self._places(), other._places()
-        same_order = order == other_order
-        return not same_order or (places.start < other_places.stop and other_places.start < places.stop)
+        (order, mine), (other_order, others) = _places(self.spec, self.total), _places(spec, total)
+        return order != other_order or (mine.start < others.stop and others.start < mine.stop)
 
-    def _places(self) -> tuple[int | None, range]:
-        """Where its rows stand, and in which order: that of the file (None), or that which a seed draws from all."""
-        start = int(self.spec.get("start") or 0)
-        passes = max(1, int(self.spec.get("passes") or 1))
-        # A shuffle once meant that the rows were drawn at random.
-        return self.spec.get("sample_seed", self.spec.get("shuffle_seed")), range(start, start + self.total // passes)
+
+def _places(spec: Mapping[str, Any], total: int) -> tuple[int | None, range]:
+    """Where the rows stand, and in which order: that of the file (None), or that which a seed draws from all."""
+    start = int(spec.get("start") or 0)
+    passes = max(1, int(spec.get("passes") or 1))
+    # A shuffle once meant that the rows were drawn at random.
+    return spec.get("sample_seed", spec.get("shuffle_seed")), range(start, start + total // passes)
 
 
 class ReplayTable:

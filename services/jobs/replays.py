@@ -86,6 +86,11 @@ class ReplayJobs:
         enqueue_replay(self._queue, record.id)
         return replay_of(record)
 
+    def size(self, spec: ReplaySpec) -> tuple[str, int]:
+        """The digest of its dataset, and how many rows it would send, all passes together. Raises NotFound."""
+        dataset = self._datasets.load(spec.dataset)
+        return dataset.digest, len(chosen_rows(spec, dataset.rows)) * spec.passes
+
     def preview(self, spec: ReplaySpec) -> Preview:
         """What the arms answer to a few of its rows; see `preview_replay`."""
         return preview_replay(self._engine, self._settings, spec)

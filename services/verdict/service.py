@@ -10,10 +10,11 @@ from services.domain import ChangeNote, Deployment, DeploymentStatus
 from services.errors import Conflict, DecantError, InvalidInput, NotFound
 from services.evidence.tests_table import ABTestRecord
 from services.operations import DECIDED, NOTHING, read_split
+from services.traffic.replay import ReplayMode, ReplaySpec
 from services.traffic.rewards import Reward
 from services.verdict.assessing import Assessing
 from services.verdict.model import Assessment
-from services.verdict.reading import Sources
+from services.verdict.reading import MOST_REPLAYS, Sources
 from services.verdict.rule import ABTest, Decides, LiveFrom, Rule, assumed, usual_live_from
 
 MOST_CHANGES = 1000
@@ -60,6 +61,37 @@ class Verdicts:
         return (
             f"Test {test.id} goes by {test.rule.reward.formula}: rows that earn anything else do not count in it.{harm}"
         )
+
+    def repeats(self, spec: ReplaySpec, digest: str, total: int) -> str:
+        """What sending these rows through the split would cost the test that runs; "" if nothing, or if none runs.
+
+        Args:
+            digest: of the dataset.
+            total: rows in all passes together.
+        """
+        test = self.running(spec.namespace, spec.deployment)
+        if spec.mode is not ReplayMode.LIVE or test is None or test.rule.reward != spec.reward:
+            return ""
+        recent = self._store.replays.recent(spec.namespace, spec.deployment, MOST_REPLAYS)
+        asked = {"digest": digest, "start": spec.start, "passes": spec.passes, "sample_seed": spec.sample_seed}
+        before = sorted(
+            r.id
+            for r in recent
+            if r.created_at >= test.started_at and r.spec.get("mode") == ReplayMode.LIVE and r.overlaps(asked, total)
+        )
+        if not before and spec.passes == 1:
+            return ""
+        sent = (
+            f"Replay {before[0]} sent some of these rows through the split already"
+            if before
+            else "Several passes send a row again"
+        )
+        words = f"{sent}: in test {test.id} a row counts once."
+        if spec.reward.counted and test.rule.live_source is LiveFrom.COUNTERS:
+            words += (
+                " The arms’ counters cannot tell the second time from the first, so its live traffic is read no more."
+            )
+        return f"{words} Send other rows (another start), or send these in pairs."
 
     def propose(self, namespace: str, deployment: str) -> Rule:
         """A rule for the next test: the first two live predictors, and the reward of the newest replay.

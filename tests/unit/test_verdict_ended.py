@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services.domain import Split
 from services.operations import Operations
+from services.traffic.replay import ReplayMode, ReplaySpec
 from services.verdict.model import Call, Light
 from services.verdict.rule import Decides, Rule
 from tests.support.verdict_world import BOUNDED, NOTE, VerdictWorld, check_of, open_world
@@ -56,3 +58,16 @@ def test_a_crooked_split_is_no_reason_to_distrust_pairs(world: VerdictWorld, dec
     assert split.light is light
     assert ("not touched by it" in split.sentence) is (decides is Decides.PAIRED)
     assert (found.call is Call.DISTRUST) is (light is Light.RED)
+
+
+def test_rows_that_would_go_through_the_split_again_are_said_before(world: VerdictWorld) -> None:
+    asked = ReplaySpec("seldon", "wine", "wine-quality", "quality", BOUNDED, rows=1000)
+    assert world.verdicts.repeats(asked, "w", 1000) == ""
+    world.begin(LIVE)
+    world.live()
+    said = world.verdicts.repeats(asked, "w", 1000)
+    assert said.startswith("Replay 1 sent some of these rows") and "is read no more" in said
+    assert world.verdicts.repeats(replace(asked, start=1000), "w", 1000) == ""
+    assert world.verdicts.repeats(asked, "another file", 1000) == ""
+    assert world.verdicts.repeats(replace(asked, mode=ReplayMode.PAIRED), "w", 1000) == ""
+    assert "Several passes" in world.verdicts.repeats(replace(asked, passes=2), "another file", 2000)
