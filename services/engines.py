@@ -89,7 +89,7 @@ def _kubernetes(settings: Settings) -> ChosenEngine:
         checks,
         remote=True,
         entrance=entrance,
-        identity=once(lambda: health.identity(cluster)),
+        identity=once(lambda: health.identity(cluster, settings.cluster_name)),
         close=engine.close,
         senders=SenderJobs(cluster, pod, place) if pod and place else None,
     )

@@ -27,6 +27,12 @@ class EngineSettings(Group):
         "pod its own service account.",
     )
     kube_context: str = Field("", description="Context of the kubeconfig. Empty: its current one.")
+    cluster_name: str = Field(
+        "",
+        description="Which cluster this is, where several share one database: the same for every Decant before it, and "
+        "another one for each cluster. Empty: the id of its namespace kube-system, or its address if Decant may not "
+        "read that.",
+    )
     namespaces: str = Field(
         "",
         description="Namespaces of the cluster that Decant may use, separated by commas; the first is where new "

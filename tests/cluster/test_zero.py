@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -82,6 +83,39 @@ def test_the_annotations_of_ambassador_1_are_read_and_never_trusted_with_nothing
     with pytest.raises(InvalidInput, match="annotations"):
         ambassador.set_traffic(namespace, "wine", ALL_A, note=ADA)
     assert ambassador.get(namespace, "wine").requested == Split.of({"a": 80, "b": 20})
+
+
+def test_a_new_deployment_gets_nothing_only_where_routes_show_that_a_0_is_kept(
+    cluster: TestCluster, operator: StatusOperator, namespace: str
+) -> None:
+    other = cluster.namespace()
+    engine = KubernetesEngine(cluster.options(namespace, other, ingress="ambassador"))
+    for change in (engine.apply, engine.preview):
+        with pytest.raises(InvalidInput, match=r"b of .* would get 0 %, .* no route in the cluster shows") as refused:
+            change(wine(namespace, 100, 0), note=ADA)
+        assert "at least 1 %, or remove it" in refused.value.hint
+    engine.apply(wine(other), note=ADA)
+    wait_until(lambda: engine.get(other, "wine").settled, timeout_s=30, what="the other one to settle")
+
+    def applied() -> bool:
+        try:
+            engine.apply(wine(namespace, 100, 0), note=ADA)
+        except InvalidInput:
+            return False  # the watch tells of the Mappings a moment later
+        return True
+
+    wait_until(applied, what="the Mappings to be seen")
+    write_annotated_services(cluster.admin, other, "old", {"a": 80, "b": 20})
+
+    def refused_again() -> bool:
+        try:
+            engine.preview(replace(wine(namespace, 100, 0), name="new"), note=ADA)
+        except InvalidInput:
+            return True
+        return False
+
+    wait_until(refused_again, what="the annotations to be seen")
+    engine.close()
 
 
 def test_where_no_routes_can_be_read_nothing_is_refused_with_the_remedy(

@@ -56,14 +56,24 @@ def test_a_role_names_all_it_allows(overlay: str) -> None:
 
 
 def test_only_where_people_sign_in_may_decant_act_as_somebody_else() -> None:
-    assert of_kind("kind", "ClusterRole") == []
-    (role,) = of_kind("production", "ClusterRole")
+    assert not any("impersonate" in rule["verbs"] for role in of_kind("kind", "ClusterRole") for rule in role["rules"])
+    role = named("production", "ClusterRole", "decant-impersonate")
     data = named("production", "ConfigMap", "decant")["data"]
     (rule,) = role["rules"]
     assert (rule["apiGroups"], rule["resources"], rule["verbs"]) == ([""], ["users"], ["impersonate"])
     assert rule["resourceNames"] == data["DECANT_LEADS"].split(","), "nobody but the leads; an empty list is everybody"
     assert data["DECANT_SIGN_IN"] == "oidc"
     assert named("kind", "ConfigMap", "decant")["data"]["DECANT_ALLOW_WITHOUT_SIGN_IN"] == "true"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_beyond_its_namespaces_decant_may_only_read_which_cluster_it_is(overlay: str) -> None:
+    rules = [rule for role in of_kind(overlay, "ClusterRole") for rule in role["rules"]]
+    others = [rule for rule in rules if rule["verbs"] != ["impersonate"]]
+    name = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"], "resourceNames": ["kube-system"]}
+    assert others == [name]
+    (subject,) = named(overlay, "ClusterRoleBinding", "decant-identity")["subjects"]
+    assert subject == {"kind": "ServiceAccount", "name": "decant", "namespace": "decant"}
 
 
 def test_two_dashboards_keep_each_client() -> None:

@@ -11,15 +11,15 @@ import pytest
 from services.deployments.kubernetes.failures import ApiRefused, failure
 from services.deployments.kubernetes.ownership import foreign_manager, others_in
 from services.deployments.kubernetes.pods import view
-from services.deployments.kubernetes.refusals import problems
+from services.deployments.kubernetes.refusals import problems, translated
 from services.deployments.kubernetes.routes import split_of
 from services.deployments.kubernetes.seldon import owner_of, service_name
 from services.deployments.kubernetes.status import deployment_of, status_of, version_of
 from services.deployments.kubernetes.writing import applied_body, traffic_patch
 from services.deployments.kubernetes.zero import silenced
 from services.deployments.manifest import to_manifest
-from services.domain import Deployment, Phase, Predictor, Resources, Split
-from services.errors import Forbidden, Unavailable
+from services.domain import Deployment, Phase, Predictor, Provenance, Resources, Split
+from services.errors import Forbidden, InvalidDeployment, Unavailable
 
 WINE = Deployment("seldon", "wine", (Predictor("a", "s3://m/a", traffic=80), Predictor("b", "s3://m/b", traffic=20)))
 
@@ -264,6 +264,20 @@ def test_a_body_keeps_what_decant_does_not_write() -> None:
     assert body["metadata"]["resourceVersion"] == "7"
 
 
+@pytest.mark.parametrize("run", [None, "77"])
+def test_annotations_of_others_stay_and_decants_own_are_those_of_the_new_model(run: str | None) -> None:
+    live = stored()
+    theirs = {"seldon.io/svc-name": "wine", "seldon.io/engine-separate-pod": "true"}
+    old = {"decant.dev/run-id": "11", "decant.dev/registered-model": "wine"}
+    live["spec"]["predictors"][0]["annotations"] = {**theirs, **old}
+    wanted = with_first(deployment_of(live)[0], model_uri="s3://m/new", provenance=Provenance(run_id=run))
+    first = applied_body(wanted, {}, live)["spec"]["predictors"][0]
+    assert first["annotations"] == {**theirs, **({"decant.dev/run-id": run} if run else {})}
+    del live["spec"]["predictors"][0]["annotations"]["seldon.io/svc-name"]
+    live["spec"]["predictors"][0]["annotations"].pop("seldon.io/engine-separate-pod")
+    assert ("annotations" in applied_body(wanted, {}, live)["spec"]["predictors"][0]) == bool(run)
+
+
 def container_with_a_volume() -> dict[str, Any]:
     """A model's container as a person wrote it: a mount, a GPU, and a probe like the one of Seldon's own sample."""
     return {
@@ -321,6 +335,13 @@ def test_component_specs_that_decant_alone_made_go_with_the_budget() -> None:
     back = applied_body(WINE, {}, live)["spec"]["predictors"][0]
     assert "componentSpecs" not in back
     assert "progressDeadlineSeconds" not in back
+
+
+def test_a_field_that_the_crd_does_not_have_is_named_with_the_remedy() -> None:
+    words = "failed to create typed patch object (x/wine; y/v1, Kind=Z): .spec.ssl: field not declared in schema"
+    found = translated("wine", ApiRefused(500, words, ""))
+    assert isinstance(found, InvalidDeployment)
+    assert "does not know the field spec.ssl" in str(found) and "upgrade Seldon Core" in str(found)
 
 
 def test_a_deadline_that_somebody_else_chose_stays() -> None:

@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from services.deployments.containers import DEADLINE
 from services.deployments.kubernetes.cluster import APPLY, JSON_PATCH, Cluster
 from services.deployments.kubernetes.copies import Copies
 from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.happenings import announce
 from services.deployments.kubernetes.ownership import MANAGER, foreign_manager, others_in
 from services.deployments.kubernetes.reading import read, read_or_none
-from services.deployments.kubernetes.refusals import overtaken, translated
+from services.deployments.kubernetes.refusals import overtaken, translated, undeclared
 from services.deployments.kubernetes.seldon import collection, item
 from services.deployments.kubernetes.status import change_of, check_writable, deployment_of, version_of
-from services.deployments.kubernetes.writing import applied_body, traffic_patch
+from services.deployments.kubernetes.writing import applied_body, dropped_deadline, traffic_patch, without_deadline
 from services.deployments.kubernetes.zero import doubtful, silenced
+from services.deployments.manifest import to_manifest
 from services.deployments.stamps import stamps
 from services.domain import ChangeNote, Deployment, Split
 from services.errors import Conflict, Foreign, InvalidDeployment
@@ -62,9 +64,10 @@ class Changes:
             return self._server_side_apply(item(namespace, name), body, note, query)
 
         made = self._writing(name, attempt)
+        lost = dropped_deadline(to_manifest(deployment), made)
         if not dry_run:
             self._copies.put(made)
-            announce(self._cluster, made, "Applied", f"applied: {deployment.split}", note)
+            announce(self._cluster, made, "Applied", f"applied: {deployment.split}{lost}", note)
         return made
 
     def move(
@@ -124,11 +127,17 @@ class Changes:
         )
 
     def _server_side_apply(self, path: str, body: Object, note: ChangeNote, query: Mapping[str, str]) -> Object:
-        def send(force: bool) -> Object:
+        def send(force: bool, body: Object = body) -> Object:
             forced = {**query, "force": "true"} if force else query
-            return self._cluster.send(
-                "PATCH", path, body, content_type=APPLY, query=forced, as_user=self.acting_as(note)
-            )
+            try:
+                return self._cluster.send(
+                    "PATCH", path, body, content_type=APPLY, query=forced, as_user=self.acting_as(note)
+                )
+            except ApiRefused as refused:
+                known = without_deadline(body)
+                if known == body or not any(field.endswith(DEADLINE) for field in undeclared(refused)):
+                    raise
+                return send(force, known)
 
         try:
             return send(force=note.take_over)

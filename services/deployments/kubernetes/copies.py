@@ -94,7 +94,16 @@ class Copies:
             return missed
         if exists and routes.split_of(deployment, found) is None:
             return f"{self._ingress} has no route of it."
+        if not exists and self._ingress == "ambassador" and not self._writes_mappings():
+            return "no route in the cluster shows yet how Seldon writes them for Ambassador; one way loses a 0."
         return ""
+
+    def _writes_mappings(self) -> bool:
+        """Whether Seldon's operator writes Mappings here, which keep a share of 0, not annotations, which lose it."""
+        scopes = self._namespaces or [None]
+        mappings = [m for scope in scopes for m in self._informer(routes.MAPPINGS, scope).read().objects.values()]
+        services = [s for scope in scopes for s in self._informer(routes.SERVICES, scope).read().objects.values()]
+        return any(routes.of_seldon(one) for one in mappings) and not any(routes.of_seldon(one) for one in services)
 
     def _routes(self, namespace: str) -> tuple[list[Object], str]:
         """What the ingress holds in the namespace, and what of it cannot be read."""

@@ -15,12 +15,15 @@ TIMEOUT_S = 1.2
 SYSTEM = "/api/v1/namespaces/kube-system"
 
 
-def identity(cluster: Cluster) -> EngineIdentity:
-    """Which cluster this is: by the id of its system namespace, by its address for an account that may not read that.
+def identity(cluster: Cluster, name: str = "") -> EngineIdentity:
+    """Which cluster this is: by the `name` it was given, else by the id of its system namespace; by its address for an
+    account that may not read that, which inside the pods of many clusters is one and the same.
 
     Raises Unavailable if the API server does not answer.
     """
     words = f"the cluster at {cluster.address}"
+    if name:
+        return EngineIdentity(f"cluster/{name}", f"the cluster {name} at {cluster.address}")
     try:
         return EngineIdentity(f"cluster/{cluster.get(SYSTEM)['metadata']['uid']}", words)
     except (Forbidden, ApiRefused):

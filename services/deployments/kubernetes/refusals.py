@@ -12,6 +12,14 @@ _WEBHOOK = re.compile(r'^admission webhook "(?P<hook>[^"]+)" denied the request:
 _INVALID = re.compile(r"^[\w.]+ \"[^\"]*\" is invalid: (?P<words>.*)$", re.DOTALL)
 
 
+_UNDECLARED = re.compile(r"(?P<field>\.[\w.\[\]-]+): field not declared in schema")
+
+
+def undeclared(refused: ApiRefused) -> list[str]:
+    """The fields that a server-side apply was refused for, because the cluster's CRD does not have them."""
+    return list(dict.fromkeys(found.lstrip(".") for found in _UNDECLARED.findall(refused.words)))
+
+
 def overtaken(refused: ApiRefused) -> bool:
     """Whether the object changed between read and write; who changed it is found out by reading again."""
     if refused.owned:
@@ -31,6 +39,9 @@ def translated(name: str, refused: ApiRefused) -> Exception:
         return Conflict(f"Deployment “{name}”", "somebody else created it first")
     if refused.reason == "Conflict":
         return Conflict(f"Deployment “{name}”", "it is being changed all the time")
+    if fields := undeclared(refused):
+        hint = "an older Seldon Core's CRD; leave it out or upgrade Seldon Core"
+        return InvalidDeployment(name, [f"the cluster does not know the field {field} ({hint})" for field in fields])
     if refused.reason == "Invalid" or "denied the request" in refused.words:
         return InvalidDeployment(name, problems(refused))
     return refused

@@ -27,6 +27,8 @@ KINDS: Mapping[Ingress, tuple[str, ...]] = {
 """Where each ingress' routes are to be found."""
 _GROUPS = {VIRTUAL_SERVICES: "networking.istio.io/v1beta1", MAPPINGS: "getambassador.io/v2"}
 _ANNOTATION = "getambassador.io/config"
+_PREFIX = "/seldon/"
+"""How the paths of Seldon's deployments begin."""
 
 
 def path(kind: str, namespace: str | None) -> str:
@@ -40,6 +42,15 @@ def path(kind: str, namespace: str | None) -> str:
 def annotated(found: Object) -> bool:
     """Whether this is a Service that carries routes for Ambassador 1."""
     return _ANNOTATION in ((found.get("metadata") or {}).get("annotations") or {})
+
+
+def of_seldon(found: Object) -> bool:
+    """Whether this Mapping, or Service with Mappings in its annotation, is one that Seldon's operator wrote."""
+    if annotated(found):
+        mappings = _mappings(str(found["metadata"]["annotations"][_ANNOTATION]))
+    else:
+        mappings = [found.get("spec") or {}]
+    return any(str(mapping.get("prefix", "")).startswith(_PREFIX) for mapping in mappings)
 
 
 def split_of(deployment: Deployment, routes: Iterable[Object]) -> Split | None:

@@ -6,8 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from services.deployments.containers import DEADLINE, budget_and_resources, deadline_s, laid_over
-from services.deployments.manifest import STAMPS, to_manifest
+from services.deployments.containers import DEADLINE, USUAL_DEADLINE_S, budget_and_resources, deadline_s, laid_over
+from services.deployments.manifest import PREFIX, STAMPS, to_manifest
 from services.domain import Deployment, Predictor
 
 Object = dict[str, Any]
@@ -16,9 +16,9 @@ Object = dict[str, Any]
 def applied_body(deployment: Deployment, notes: Mapping[str, str], present: Mapping[str, Any] | None) -> Object:
     """The SeldonDeployment to apply, bound to `present` where there is one.
 
-    A predictor keeps whatever it holds that Decant does not write (volumes, other containers, probes of another form):
-    the list of predictors has one owner, so leaving such a field out would delete it. What Decant reads it also owns: a
-    secret, a budget or a quantity that `deployment` does not have is taken away.
+    A predictor keeps whatever it holds that Decant does not write (volumes, other containers, probes of another form,
+    annotations of others): the list of predictors has one owner, so leaving such a field out would delete it. What
+    Decant reads it also owns: a secret, a budget or a quantity that `deployment` does not have is taken away.
     """
     kept = {key: value for key, value in deployment.annotations if key not in STAMPS}
     body = to_manifest(deployment)
@@ -45,6 +45,11 @@ def _over(live: Mapping[str, Any] | None, predictor: Predictor, written: Object,
         if field not in written["graph"]:
             graph.pop(field, None)
     merged["graph"] = graph
+    theirs = {key: value for key, value in (live.get("annotations") or {}).items() if not key.startswith(PREFIX)}
+    if notes := {**theirs, **written.get("annotations", {})}:
+        merged["annotations"] = notes  # Decant's own are those of the new model, and none of the one before
+    else:
+        merged.pop("annotations", None)
     live_node = str((live.get("graph") or {}).get("name", ""))
     ours = deadline_s(budget_and_resources(live, live_node)[0])
     if DEADLINE not in written and ours is not None and live.get(DEADLINE) == ours:
@@ -56,6 +61,24 @@ def _over(live: Mapping[str, Any] | None, predictor: Predictor, written: Object,
     if "shadow" not in written:
         merged.pop("shadow", None)
     return merged
+
+
+def without_deadline(body: Object) -> Object:
+    """The SeldonDeployment for a cluster whose CRD does not know DEADLINE (Seldon Core before 1.15)."""
+    predictors = [{k: v for k, v in p.items() if k != DEADLINE} for p in body["spec"]["predictors"]]
+    return {**body, "spec": {**body["spec"], "predictors": predictors}}
+
+
+def dropped_deadline(body: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    """The end of a sentence about a deadline that the cluster did not keep; "" where it kept what was sent."""
+    kept = {p.get("name"): DEADLINE in p for p in made["spec"]["predictors"]}
+    lost = [p["name"] for p in body["spec"]["predictors"] if DEADLINE in p and not kept.get(p["name"])]
+    if not lost:
+        return ""
+    return (
+        f"; without {DEADLINE}, which the cluster's Seldon Core does not know (1.15 and later do): Kubernetes calls "
+        f"the start of {' and '.join(lost)} failed after {USUAL_DEADLINE_S} s, though it goes on for the start budget"
+    )
 
 
 def traffic_patch(present: Mapping[str, Any], moved: Deployment, notes: Mapping[str, str]) -> list[Object]:
