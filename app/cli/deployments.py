@@ -219,6 +219,7 @@ def status_rows(status: DeploymentStatus) -> dict[str, object]:
         "changed_at": plain(status.changed_at),
         "managed_by": status.managed_by,
         "message": " ".join(said for said in (status.message, status.unwritable) if said),
+        "waiting": status.waiting,
         "predictors": [
             {
                 "name": p.name,

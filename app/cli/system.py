@@ -133,7 +133,7 @@ def _put_deployments(rows: list[dict[str, object]], problem: str) -> None:
         )
         for row in rows:
             manager = f"managed by {row['managed_by']}. " if row["managed_by"] else ""
-            if said := f"{manager}{row['message']}".strip():
+            if said := f"{manager}{row['message']} {row['waiting']}".strip():
                 click.echo(f"{row['namespace']}/{row['name']}: {said}")
 
 

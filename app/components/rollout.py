@@ -93,7 +93,7 @@ def _draw_arm(place: int, predictor: Predictor, status: DeploymentStatus) -> Non
         draw_phase(arm.phase, "updating" if arm.updating and arm.phase is Phase.READY else "")
         st.markdown(f"{arm.ready} of {arm.desired} replicas ready")
     st.caption(f"{escape(predictor.provenance.label)} · `{short_uri(predictor.model_uri)}`")
-    if arm.updating:
+    if replaced(arm):
         st.caption("The model before answers until the new one is ready.")
     if (startup := _startup(status, arm)) is not None:
         draw_timeline(startup)
@@ -109,6 +109,11 @@ def _startup(status: DeploymentStatus, arm: PredictorStatus) -> Startup | None:
         return reads.startup(status.deployment.namespace, status.deployment.name, arm.name)
     except DecantError:  # the rest of the rollout says what does not answer
         return None
+
+
+def replaced(arm: PredictorStatus) -> bool:
+    """Whether a model before answers; a ready arm may only wait for the engine to see the newest split. Pure."""
+    return arm.updating and not (arm.phase is Phase.READY and arm.reason)
 
 
 def last_failure(arm: PredictorStatus, events: Sequence[Event], changed_at: datetime | None) -> str:

@@ -57,6 +57,15 @@ class DeploymentStatus:
         ready = all(p.phase is Phase.READY and not p.updating and p.ready == p.desired for p in self.predictors)
         return ready and self.in_force is not None and self.in_force.as_dict() == self.requested.as_dict()
 
+    @property
+    def waiting(self) -> str:
+        """What keeps it from being settled, in a line; "" where nothing does."""
+        if self.settled:
+            return ""
+        open_ = [p for p in self.predictors if p.phase is not Phase.READY or p.updating or p.ready != p.desired]
+        arms = "; ".join(f"{p.name} {p.phase}: {p.reason}" if p.reason else f"{p.name} {p.phase}" for p in open_)
+        return arms or "waiting for the split to be in force"
+
     def predictor(self, name: str) -> PredictorStatus:
         for status in self.predictors:
             if status.name == name:

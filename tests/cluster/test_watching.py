@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,20 @@ def pod(namespace: str, name: str, **container: Any) -> dict[str, Any]:
     return {"metadata": {"name": name, "namespace": namespace, "labels": PODS}, "spec": spec, "status": status}
 
 
+def fetching(made: dict[str, Any], arm: str, uri: str) -> dict[str, Any]:
+    """The pod with the init container that Seldon's operator gives it."""
+    init = {"name": f"{arm}-model-model-initializer", "image": "rclone", "args": [uri, "/mnt/models"]}
+    return {**made, "spec": {**made["spec"], "initContainers": [init]}}
+
+
+def running(namespace: str, name: str) -> dict[str, Any]:
+    """A pod that answers."""
+    made = pod(namespace, name, ready=True, state={"running": {"startedAt": "2026-01-01T00:00:00Z"}})
+    made["status"]["phase"] = "Running"
+    made["status"]["conditions"].append({"type": "Ready", "status": "True"})
+    return made
+
+
 def put_pod(cluster: TestCluster, made: dict[str, Any]) -> None:
     namespace, name = made["metadata"]["namespace"], made["metadata"]["name"]
     path = core(namespace, "pods")
@@ -81,6 +96,7 @@ def test_a_pod_in_trouble_is_the_reason_of_its_predictor(
     crash = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restartCount": 4}
     last = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     put_pod(cluster, pod(namespace, "wine-b-0-classifier-abc-1", lastState=last, **crash))
+    put_pod(cluster, running(namespace, "wine-a-0-classifier-abc-1"))
 
     def failed() -> bool:
         return engine.get(namespace, "wine").predictor("b").phase is Phase.FAILED
@@ -91,6 +107,36 @@ def test_a_pod_in_trouble_is_the_reason_of_its_predictor(
     assert "wine-b-0-classifier-abc-1" in status.predictor("b").reason
     assert status.predictor("a").phase is Phase.READY
     assert status.in_force is None
+
+
+def test_while_the_model_before_answers_the_new_pod_is_the_one_to_look_at(
+    engine: KubernetesEngine, cluster: TestCluster, operator: StatusOperator, namespace: str
+) -> None:
+    engine.apply(wine(namespace), note=ADA)
+    for arm in "ab":
+        put_pod(cluster, fetching(running(namespace, f"wine-{arm}-0-classifier-old-1"), arm, f"s3://m/{arm}"))
+    wait_until(lambda: engine.get(namespace, "wine").settled, timeout_s=30, what="wine to settle")
+    key = f"{namespace}/wine"
+    operator.held.add(key)
+    _, b = wine(namespace).predictors
+    changed = replace(wine(namespace), predictors=(Predictor("a", "s3://m/new", traffic=80), b))
+    first = engine.apply(changed, note=ADA)
+    assert (first.predictor("a").phase, first.predictor("a").updating) == (Phase.PENDING, True), "status is of before"
+    assert not first.settled
+    operator.write(namespace, "wine", {**available(cluster.admin.get(item(namespace, "wine"))), "state": "Creating"})
+    crash = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restartCount": 4}
+    last = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    failing = pod(namespace, "wine-a-0-classifier-new-1", lastState=last, **crash)
+    put_pod(cluster, fetching(failing, "a", "s3://m/new"))
+    wait_until(lambda: engine.get(namespace, "wine").predictor("a").phase is Phase.FAILED, what="the new pod's failure")
+    status = engine.get(namespace, "wine")
+    assert status.predictor("a").updating
+    assert "wine-a-0-classifier-new-1" in status.predictor("a").reason
+    assert status.predictor("b").phase is Phase.READY
+    assert not status.settled
+    diagnosis = engine.startup(namespace, "wine", "a").diagnosis
+    assert diagnosis is not None
+    assert diagnosis.key == "out-of-memory"
 
 
 def test_until_the_operator_has_looked_nothing_is_ready(

@@ -1,5 +1,6 @@
 """A stand-in for Seldon's operator that only writes routes and status: every SeldonDeployment is Available at once.
 
+As the real one's, its status does not say which generation it is of.
 It runs no model and makes no pod. A deployment in `held` keeps the status it has, so that a test can write one by hand;
 for one in `lossy` the Mappings lose a weight of 0, as they do in seldon-core issue 4067.
 """
@@ -29,7 +30,6 @@ def available(found: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         "state": "Available",
-        "observedGeneration": found["metadata"]["generation"],
         "deploymentStatus": counts,
         "conditions": [{"type": "DeploymentsReady", "status": "True"}],
     }
@@ -42,6 +42,8 @@ class StatusOperator:
         self.held: set[str] = set()
         self.lossy: set[str] = set()
         self._cluster = cluster
+        self._done: dict[str, int] = {}
+        """The generation that was carried out last, by uid."""
         self._informer = Informer(cluster, collection())
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -72,6 +74,7 @@ class StatusOperator:
                 try:
                     self._route(found)
                     self.write(metadata["namespace"], metadata["name"], available(found))
+                    self._done[metadata["uid"]] = metadata["generation"]
                 except DecantError:
                     self._stopped.wait(0.1)  # changed or deleted meanwhile, or no server: the next look sees it
 
@@ -90,5 +93,5 @@ class StatusOperator:
             found
             for key, found in self._informer.read().objects.items()
             if "/".join(key) not in self.held
-            and (found.get("status") or {}).get("observedGeneration") != found["metadata"]["generation"]
+            and self._done.get(found["metadata"]["uid"]) != found["metadata"]["generation"]
         ]

@@ -11,7 +11,7 @@ from app.components.arm_options import summary
 from app.components.draft import ArmDraft, Extras, arm_name, compose, diff
 from app.components.model_picker import choices, run_label
 from app.components.observed import observe, split_since
-from app.components.rollout import last_failure
+from app.components.rollout import last_failure, replaced
 from app.components.target import name_problem
 from app.components.undelete import deleted
 from services.domain import (
@@ -243,3 +243,10 @@ def _wine(first: int, second: int, replicas: int = 1) -> Deployment:
 
 def _change(minute: int, before: str, after: str, name: str = "wine") -> Change:
     return Change(T.replace(minute=minute), "ann", "apply", "seldon", name, before, after)
+
+
+def test_an_arm_that_waits_for_the_split_alone_has_no_model_before() -> None:
+    waiting = PredictorStatus("a", Phase.READY, 1, 1, "waiting for Seldon's operator", updating=True)
+    assert not replaced(waiting)
+    assert replaced(replace(waiting, phase=Phase.LOADING))
+    assert replaced(replace(waiting, reason=""))

@@ -186,6 +186,16 @@ def test_settled_means_ready_and_in_force() -> None:
     assert not status(asked, desired=2).settled
 
 
+def test_what_keeps_a_deployment_from_being_settled_is_said_in_a_line() -> None:
+    asked = Split.of({"a": 80, "b": 20})
+    assert status(asked).waiting == ""
+    assert status(None).waiting == "waiting for the split to be in force"
+    assert status(asked, updating=True, reason="waiting for Seldon's operator").waiting == (
+        "a ready: waiting for Seldon's operator"
+    )
+    assert status(asked, phase=Phase.PENDING).waiting == "a pending"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -10,6 +10,7 @@ from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.copies import Copies
 from services.deployments.kubernetes.happenings import told
 from services.deployments.kubernetes.logs import log_of
+from services.deployments.kubernetes.rolling import divided
 from services.deployments.kubernetes.seldon import owner_of
 from services.deployments.kubernetes.starting import Seen, newest, startup_of
 from services.domain import DeploymentStatus, Phase, Startup
@@ -31,15 +32,14 @@ def way_up(cluster: Cluster, copies: Copies, status: DeploymentStatus, predictor
         for pod in copies.pods(deployment.namespace)
         if owner_of(str((pod.get("metadata") or {}).get("name", "")), deployment.name, names) == predictor
     ]
-    phase = status.predictor(predictor).phase
-    pod = newest(pods)
+    pod = newest(divided(pods, wanted).fresh)  # while one model replaces another, the one that has to come up
     seen = Seen(
         pods=[pod] if pod else [],
         events=_events(copies, status, predictor, names),
         log=log_of(cluster, pod, LOG_LINES) if pod else (),
     )
     budget_s = wanted.start_budget_s
-    return startup_of(predictor, seen, ready=phase is Phase.READY, budget_s=budget_s)
+    return startup_of(predictor, seen, ready=status.predictor(predictor).phase is Phase.READY, budget_s=budget_s)
 
 
 def _events(copies: Copies, status: DeploymentStatus, predictor: str, names: Sequence[str]) -> list[str]:

@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.deployments.kubernetes import pods as pod_reading
 from services.deployments.kubernetes.ownership import foreign_manager
-from services.deployments.kubernetes.seldon import owner_of, workload_prefix
+from services.deployments.kubernetes.rolling import Word, confirmed, predictor_status
+from services.deployments.kubernetes.seldon import owner_of
 from services.deployments.kubernetes.times import read_time
 from services.deployments.kubernetes.zero import leaking
 from services.deployments.manifest import CHANGED_AT, CHANGED_BY, NONCE, from_manifest
-from services.domain import SELDON, V2, Deployment, DeploymentStatus, Phase, Predictor, PredictorStatus, Split
+from services.domain import SELDON, V2, Deployment, DeploymentStatus, Predictor, Split
 from services.errors import InvalidDeployment, InvalidInput
 
 Object = Mapping[str, Any]
-_WORST = (Phase.FAILED, Phase.PENDING, Phase.LOADING, Phase.READY)
 
 
 def version_of(found: Object) -> str:
@@ -77,13 +76,20 @@ def status_of(found: Object, pods: Sequence[Object], routed: Split | None, notic
         owner = owner_of(pod_name, deployment.name, names)
         if owner and (pod.get("metadata") or {}).get("namespace") == metadata.get("namespace"):
             mine[owner].append(pod)
+    counts: dict[str, list[Object]] = {name: [] for name in names}
+    for workload, count in (status.get("deploymentStatus") or {}).items():
+        if owner := owner_of(str(workload), deployment.name, names):
+            counts[owner].append(count)
     current = _current(found)
+    word = Word(str(status.get("state") or ""), str(status.get("description") or ""), current)
     who, when = change_of(found)
     leaks = leaking(deployment, routed) if current and status.get("state") == "Available" else ""
     return DeploymentStatus(
         deployment=deployment,
         version=version_of(found),
-        predictors=tuple(_predictor(deployment.name, p, status, mine[p.name], current) for p in deployment.predictors),
+        predictors=confirmed(
+            [predictor_status(p, counts[p.name], mine[p.name], word) for p in deployment.predictors], word
+        ),
         in_force=_in_force(deployment, status, routed, current),
         changed_by=who,
         changed_at=when,
@@ -94,32 +100,8 @@ def status_of(found: Object, pods: Sequence[Object], routed: Split | None, notic
     )
 
 
-def _predictor(
-    deployment: str, wanted: Predictor, status: Object, pods: Sequence[Object], current: bool
-) -> PredictorStatus:
-    prefix = workload_prefix(deployment, wanted.name)
-    counts = [count for name, count in (status.get("deploymentStatus") or {}).items() if str(name).startswith(prefix)]
-    available = min((int(c.get("availableReplicas") or 0) for c in counts), default=0)
-    views = [pod_reading.view(pod) for pod in pods]
-    if counts and available >= wanted.replicas and current:
-        return PredictorStatus(wanted.name, Phase.READY, wanted.replicas, wanted.replicas)
-    worst = min(views, key=lambda v: _WORST.index(v.phase), default=None)
-    if worst is not None and worst.phase is not Phase.READY:
-        phase, reason = worst.phase, f"{worst.name}: {worst.reason}"
-    elif status.get("state") == "Failed":
-        phase, reason = Phase.FAILED, str(status.get("description") or "Seldon's operator gave up")
-    elif not current:
-        phase, reason = Phase.PENDING, "waiting for Seldon's operator"
-    else:
-        phase = Phase.LOADING if views or counts else Phase.PENDING
-        reason = "waiting for its pods" if not views else "its pods become ready"
-    return PredictorStatus(
-        wanted.name, phase, available, wanted.replicas, reason, updating=available > 0 and not current
-    )
-
-
 def _current(found: Object) -> bool:
-    """Whether the operator's status is about the newest wish. Operators that do not say are believed."""
+    """Whether the operator's status is about the newest wish. Seldon's never says so: pods and routes tell."""
     status = found.get("status") or {}
     if not status.get("state"):
         return False
