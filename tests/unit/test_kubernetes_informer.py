@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from services.deployments.kubernetes.copies import Copies
 from services.deployments.kubernetes.informer import Informer
 from services.deployments.kubernetes.seldon import collection
 from services.errors import Unavailable
-from tests.support.kube_stub import Script, serving
+from tests.support.kube_stub import Script, serving, write_kubeconfig
 from tests.support.waiting import wait_until
 
 PATH = collection("seldon")
@@ -80,6 +81,44 @@ def test_what_a_write_returned_is_read_at_once_and_an_older_event_does_not_undo_
     wait_until(lambda: "white" in names(informer), what="the later event")
     assert informer.read().objects["seldon", "red"]["spec"] == {"colour": "new"}
     informer.close()
+
+
+def test_a_late_answer_to_a_write_does_not_bring_back_what_was_deleted(script: Script, cluster: Cluster) -> None:
+    script.watches = [[event("DELETED", wine("red", 12)), event("ADDED", wine("white", 13))]]
+    informer = Informer(cluster, PATH)
+    wait_until(lambda: names(informer) == {"white"}, what="both events to arrive")
+    informer.put(wine("red", 11))
+    assert names(informer) == {"white"}
+    informer.put(wine("red", 14))
+    assert names(informer) == {"white", "red"}, "made anew since"
+    informer.close()
+
+
+def test_what_was_deleted_before_the_copy_was_made_does_not_come_back_either(script: Script, cluster: Cluster) -> None:
+    informer = Informer(cluster, PATH)
+    assert names(informer) == {"red"}
+    informer.put(wine("rose", 9))
+    assert names(informer) == {"red"}, "the list is of version 10"
+    informer.close()
+
+
+def test_an_older_deletion_does_not_take_away_what_was_made_anew(script: Script, cluster: Cluster) -> None:
+    script.watches = [[], [event("DELETED", wine("red", 12)), event("ADDED", wine("white", 13))]]
+    informer = Informer(cluster, PATH)
+    informer.read()
+    informer.put(wine("red", 30))
+    wait_until(lambda: "white" in names(informer), what="the later event")
+    assert names(informer) == {"red", "white"}
+    informer.close()
+
+
+def test_a_server_that_is_silent_is_not_taken_for_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.deployments.kubernetes.informer.FIRST_SYNC_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections are accepted, and nobody reads them
+        informer = Informer(Cluster(str(write_kubeconfig(tmp_path, silent.getsockname()[1]))), PATH)
+        with pytest.raises(Unavailable, match="has not listed seldondeployments within"):
+            informer.read()
+        informer.close()
 
 
 def test_a_server_that_refuses_from_the_start_is_the_error_of_every_read(script: Script, cluster: Cluster) -> None:

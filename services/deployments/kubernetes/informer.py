@@ -16,7 +16,7 @@ from typing import Any
 
 from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.failures import ApiRefused
-from services.errors import DecantError
+from services.errors import DecantError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class Snapshot:
 @dataclass
 class _State:
     objects: dict[tuple[str, str], Object] = field(default_factory=dict)
+    version: str = ""  # everything up to here is in `objects`, or has been deleted
     synced: bool = False
     error: DecantError | None = None
     stale_since: datetime | None = None
@@ -59,13 +60,18 @@ class Informer:
         self._thread: threading.Thread | None = None
 
     def read(self) -> Snapshot:
-        """The copy as it stands. The first read waits for it. Raises what keeps it from ever having been made."""
+        """The copy as it stands. The first read waits for it. Raises what keeps it from ever having been made, and
+        Unavailable while the server is silent: an empty copy would read as if there were nothing."""
         self._start()
         with self._changed:
             self._changed.wait_for(lambda: self._state.synced or self._state.error is not None, FIRST_SYNC_S)
             state = self._state
-            if not state.synced and state.error is not None:
-                raise state.error
+            if not state.synced:
+                raise state.error or Unavailable(
+                    "The cluster",
+                    f"it has not listed {self._path.rsplit('/', 1)[-1]} within {FIRST_SYNC_S:g} s",
+                    "Look again shortly; if it stays so, ask whoever runs the API server.",
+                )
             return Snapshot(dict(state.objects), state.stale_since, str(state.error or ""))
 
     def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> bool:
@@ -79,7 +85,9 @@ class Informer:
         with self._changed:
             key = key_of(found)
             known = self._state.objects.get(key)
-            if known is None or _newer(found, known):
+            # What the copy should hold by now and does not has been deleted since.
+            gone = known is None and not _later(_version(found), self._state.version)
+            if not gone and (known is None or _newer(found, known)):
                 self._state.objects[key] = found
                 self._changed.notify_all()
 
@@ -124,10 +132,11 @@ class Informer:
             if not metadata.get("continue"):
                 break
             query["continue"] = metadata["continue"]
+        version = str(metadata.get("resourceVersion", ""))
         with self._changed:
-            self._state = _State(objects, synced=True)
+            self._state = _State(objects, version, synced=True)
             self._changed.notify_all()
-        return str(metadata.get("resourceVersion", ""))
+        return version
 
     def _follow(self, version: str) -> str:
         query = {
@@ -146,20 +155,22 @@ class Informer:
                 version = str((found.get("metadata") or {}).get("resourceVersion") or version)
                 if self._closed.is_set():
                     return version
-                self._take(str(event.get("type")), found)
+                self._take(str(event.get("type")), found, version)
         return version
 
     def _recovered(self) -> None:
         with self._changed:
             self._state.error, self._state.stale_since = None, None
 
-    def _take(self, kind: str, found: Object) -> None:
+    def _take(self, kind: str, found: Object, version: str) -> None:
         with self._changed:
-            if kind == "DELETED":
-                self._state.objects.pop(key_of(found), None)
-            elif kind in ("ADDED", "MODIFIED"):
-                known = self._state.objects.get(key_of(found))
-                if known is None or not _newer(known, found):
+            self._state.version = version
+            known = self._state.objects.get(key_of(found))
+            # A write's answer may be ahead of the watch.
+            if known is None or _version(known) == _version(found) or _newer(found, known):
+                if kind == "DELETED":
+                    self._state.objects.pop(key_of(found), None)
+                elif kind in ("ADDED", "MODIFIED"):
                     self._state.objects[key_of(found)] = found
             self._changed.notify_all()
 
@@ -178,9 +189,16 @@ def key_of(found: Object) -> tuple[str, str]:
 
 
 def _newer(one: Object, other: Object) -> bool:
-    """Whether `one` is a later state of the same object. Versions are numbers on every API server there is; where they
-    are not, what comes later is taken for newer."""
-    first, second = ((o.get("metadata") or {}).get("resourceVersion", "") for o in (one, other))
+    """Whether `one` is a later state of the same object."""
+    return _later(_version(one), _version(other))
+
+
+def _later(first: str, second: str) -> bool:
+    """Versions are numbers on every API server there is; where they are not, what comes later is taken for newer."""
     if first.isdigit() and second.isdigit():
         return int(first) > int(second)
     return True
+
+
+def _version(found: Object) -> str:
+    return str((found.get("metadata") or {}).get("resourceVersion", ""))
