@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from services.deployments.kubernetes.refusals import problems, translated
 from services.deployments.kubernetes.routes import split_of
 from services.deployments.kubernetes.seldon import owner_of, service_name
 from services.deployments.kubernetes.status import deployment_of, status_of, version_of
+from services.deployments.kubernetes.workloads import Workloads
 from services.deployments.kubernetes.writing import applied_body, traffic_patch
 from services.deployments.kubernetes.zero import silenced
 from services.deployments.manifest import to_manifest
@@ -118,6 +120,36 @@ def test_the_log_to_read_is_of_the_life_that_ended() -> None:
 )
 def test_a_workload_is_found_by_the_longest_name_that_fits(workload: str, owner: str | None) -> None:
     assert owner_of(workload, "wine", ["a", "a-0"]) == owner
+
+
+LONG = Deployment("seldon", "wine-quality-of-the-north", (Predictor("champion-of-last-year", "s3://m/a", 100),))
+SPELT_OUT = "wine-quality-of-the-north-champion-of-last-year-0-champion-of-last-year-model"
+
+
+def test_a_workload_whose_name_is_too_long_is_found_by_its_hash() -> None:
+    hashed = f"seldon-{hashlib.md5(SPELT_OUT.encode()).hexdigest()}"
+    found = Workloads(LONG)
+    for name in (hashed, f"{hashed}-6d5f", f"{hashed}-6d5f-x2x"):
+        assert found.of(name) == "champion-of-last-year"
+    assert found.of("seldon-0f") is None
+    counts = {hashed: {"replicas": 1, "availableReplicas": 1}}
+    assert status_of(stored(LONG, state="Available", deploymentStatus=counts), [], LONG.split).settled
+
+
+def test_a_pod_is_found_by_its_labels_and_names_its_workload() -> None:
+    service = service_name(LONG.name, "champion-of-last-year")
+    labels = {"seldon-deployment-id": LONG.name, "seldon-app": service, "app": "seldon-of-several-containers"}
+    found = {"metadata": {"name": "seldon-of-several-containers-1-2", "namespace": "seldon", "labels": labels}}
+    workloads = Workloads(LONG, [found])
+    assert workloads.of_pod(found) == "champion-of-last-year"
+    assert workloads.of("seldon-of-several-containers-6d5f") == "champion-of-last-year"
+
+
+def test_a_pod_of_a_deployment_with_a_like_name_is_not_ours() -> None:
+    labels = {"seldon-deployment-id": "wine-a"}
+    theirs = {"metadata": {"name": "wine-a-0-0-classifier-7d9-x", "namespace": "seldon", "labels": labels}}
+    assert Workloads(WINE).of_pod(theirs) is None
+    assert Workloads(WINE).of_pod({"metadata": {**theirs["metadata"], "labels": {}}}) == "a"
 
 
 def test_a_long_service_name_is_hashed() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +11,8 @@ from services.deployments.kubernetes.copies import Copies
 from services.deployments.kubernetes.happenings import told
 from services.deployments.kubernetes.logs import log_of
 from services.deployments.kubernetes.rolling import divided
-from services.deployments.kubernetes.seldon import owner_of
 from services.deployments.kubernetes.starting import Seen, newest, startup_of
+from services.deployments.kubernetes.workloads import Workloads
 from services.domain import DeploymentStatus, Phase, Startup
 from services.errors import Forbidden
 
@@ -26,27 +26,24 @@ def way_up(cluster: Cluster, copies: Copies, status: DeploymentStatus, predictor
     """The predictor's start. What the account may not see is left out; raises NotFound for an unknown predictor."""
     deployment = status.deployment
     wanted = deployment.predictor(predictor)
-    names = [p.name for p in deployment.predictors]
-    pods = [
-        pod
-        for pod in copies.pods(deployment.namespace)
-        if owner_of(str((pod.get("metadata") or {}).get("name", "")), deployment.name, names) == predictor
-    ]
-    pod = newest(divided(pods, wanted).fresh)  # while one model replaces another, the one that has to come up
+    pods = copies.pods(deployment.namespace)
+    workloads = Workloads(deployment, pods)
+    # While one model replaces another, the one that has to come up.
+    pod = newest(divided(workloads.pods_of(predictor, pods), wanted).fresh)
     seen = Seen(
         pods=[pod] if pod else [],
-        events=_events(copies, status, predictor, names),
+        events=_events(copies, status, predictor, workloads),
         log=log_of(cluster, pod, LOG_LINES) if pod else (),
     )
     budget_s = wanted.start_budget_s
     return startup_of(predictor, seen, ready=status.predictor(predictor).phase is Phase.READY, budget_s=budget_s)
 
 
-def _events(copies: Copies, status: DeploymentStatus, predictor: str, names: Sequence[str]) -> list[str]:
+def _events(copies: Copies, status: DeploymentStatus, predictor: str, workloads: Workloads) -> list[str]:
     """Messages of events about the predictor since the deployment was changed."""
     deployment, since = status.deployment, status.changed_at
     try:
-        found = told(copies.events(deployment.namespace), deployment.name, names)
+        found = told(copies.events(deployment.namespace), deployment.name, workloads)
     except Forbidden:
         return []
     return [e.message for e in found if e.predictor == predictor and _after(e.at, since)][-EVENTS_READ:]

@@ -18,6 +18,7 @@ from services.deployments.kubernetes.options import ClusterOptions
 from services.deployments.kubernetes.reading import read, read_or_none
 from services.deployments.kubernetes.status import deployment_of, status_of, version_of
 from services.deployments.kubernetes.ways import ServiceRelay, Ways
+from services.deployments.kubernetes.workloads import Workloads
 from services.deployments.kubernetes.zero import broken, silenced
 from services.deployments.manifest import to_yaml
 from services.domain import (
@@ -115,12 +116,12 @@ class KubernetesEngine:
     def logs(self, namespace: str, name: str, predictor: str, tail: int = 100) -> list[str]:
         deployment = self.get(namespace, name).deployment
         deployment.predictor(predictor)
-        names = [p.name for p in deployment.predictors]
-        return tail_of(self._cluster, self._copies.pods(namespace), name, predictor, names, tail)
+        pods = self._copies.pods(namespace)
+        return tail_of(self._cluster, Workloads(deployment, pods).pods_of(predictor, pods), tail)
 
     def events(self, namespace: str, name: str) -> list[Event]:
         found = self.get(namespace, name).deployment
-        return told(self._copies.events(namespace), name, [p.name for p in found.predictors])
+        return told(self._copies.events(namespace), name, Workloads(found, self._copies.pods(namespace)))
 
     def startup(self, namespace: str, name: str, predictor: str) -> Startup:
         return way_up(self._cluster, self._copies, self.get(namespace, name), predictor)

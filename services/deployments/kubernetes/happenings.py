@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.ownership import MANAGER
-from services.deployments.kubernetes.seldon import core, owner_of
+from services.deployments.kubernetes.seldon import core
 from services.deployments.kubernetes.times import read_time
+from services.deployments.kubernetes.workloads import Workloads
 from services.domain import ChangeNote, Event
 from services.errors import DecantError
 
@@ -54,12 +55,12 @@ def announce(cluster: Cluster, about: Object, reason: str, what: str, note: Chan
         log.warning("%s of %s is done, but its Event was not taken: %s", reason, metadata["name"], error)
 
 
-def told(events: Iterable[Object], deployment: str, predictors: Sequence[str]) -> list[Event]:
+def told(events: Iterable[Object], deployment: str, workloads: Workloads) -> list[Event]:
     """The events about the deployment, its workloads and its pods, oldest first."""
     found = []
     for event in events:
         name = str((event.get("involvedObject") or {}).get("name", ""))
-        owner = owner_of(name, deployment, predictors)
+        owner = workloads.of(name)
         if name != deployment and owner is None:
             continue
         at = next(

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.pods import ORCHESTRATOR, view
-from services.deployments.kubernetes.seldon import core, owner_of
+from services.deployments.kubernetes.seldon import core
 from services.deployments.kubernetes.stamped import Stamped, stamped
 
 Object = Mapping[str, Any]
 
 
-def tail_of(
-    cluster: Cluster, pods: Iterable[Object], deployment: str, predictor: str, predictors: Sequence[str], tail: int
-) -> list[str]:
-    """The last `tail` lines of each model container of the predictor, newest last.
+def tail_of(cluster: Cluster, pods: Iterable[Object], tail: int) -> list[str]:
+    """The last `tail` lines of each model container of a predictor's pods, newest last.
 
     Of a container that keeps ending the log of its last life is read: the present one has hardly begun.
     """
-    sources = [
-        (pod, container)
-        for pod in pods
-        if owner_of(_name(pod), deployment, predictors) == predictor
-        for container in _containers(pod)
-    ]
+    sources = [(pod, container) for pod in pods for container in _containers(pod)]
     lines: list[str] = []
     for pod, container in sources:
         found = _lines(cluster, pod, container, tail)

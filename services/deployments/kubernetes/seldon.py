@@ -35,7 +35,13 @@ def core(namespace: str | None, plural: str) -> str:
 def service_name(deployment: str, predictor: str) -> str:
     """The predictor's own Service: requests to it reach this arm and no other."""
     name = f"{deployment}-{predictor}"
-    return name if len(name) <= MAX_NAME else f"seldon-{hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()}"
+    return name if len(name) <= MAX_NAME else f"seldon-{_hash(name)}"
+
+
+def hashed_workloads(deployment: str, predictor: str, node: str) -> list[str]:
+    """What a predictor of one container may be called where its own name is too long; empty where it is not."""
+    name = f"{workload_prefix(deployment, predictor)}0-{node}"
+    return [f"seldon-{_hash(name)}", f"{deployment}-{_hash(name)}"] if len(name) > MAX_NAME else []
 
 
 def workload_prefix(deployment: str, predictor: str) -> str:
@@ -53,3 +59,7 @@ def owner_of(workload: str, deployment: str, predictors: Iterable[str]) -> str |
         if workload.startswith(prefix) and workload[len(prefix) :].split("-", 1)[0].isdigit():
             return name
     return None
+
+
+def _hash(name: str) -> str:
+    return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()

@@ -9,8 +9,8 @@ from typing import Any
 
 from services.deployments.kubernetes.ownership import foreign_manager
 from services.deployments.kubernetes.rolling import Word, confirmed, predictor_status
-from services.deployments.kubernetes.seldon import owner_of
 from services.deployments.kubernetes.times import read_time
+from services.deployments.kubernetes.workloads import Workloads
 from services.deployments.kubernetes.zero import leaking
 from services.deployments.manifest import CHANGED_AT, CHANGED_BY, NONCE, from_manifest
 from services.domain import SELDON, V2, Deployment, DeploymentStatus, Predictor, Split
@@ -69,16 +69,10 @@ def status_of(found: Object, pods: Sequence[Object], routed: Split | None, notic
     """
     deployment, unwritable = deployment_of(found)
     metadata, status = found.get("metadata") or {}, found.get("status") or {}
-    names = [p.name for p in deployment.predictors]
-    mine: dict[str, list[Object]] = {name: [] for name in names}
-    for pod in pods:
-        pod_name = str((pod.get("metadata") or {}).get("name", ""))
-        owner = owner_of(pod_name, deployment.name, names)
-        if owner and (pod.get("metadata") or {}).get("namespace") == metadata.get("namespace"):
-            mine[owner].append(pod)
-    counts: dict[str, list[Object]] = {name: [] for name in names}
+    workloads = Workloads(deployment, pods)
+    counts: dict[str, list[Object]] = {p.name: [] for p in deployment.predictors}
     for workload, count in (status.get("deploymentStatus") or {}).items():
-        if owner := owner_of(str(workload), deployment.name, names):
+        if owner := workloads.of(str(workload)):
             counts[owner].append(count)
     current = _current(found)
     word = Word(str(status.get("state") or ""), str(status.get("description") or ""), current)
@@ -88,7 +82,8 @@ def status_of(found: Object, pods: Sequence[Object], routed: Split | None, notic
         deployment=deployment,
         version=version_of(found),
         predictors=confirmed(
-            [predictor_status(p, counts[p.name], mine[p.name], word) for p in deployment.predictors], word
+            [predictor_status(p, counts[p.name], workloads.pods_of(p.name, pods), word) for p in deployment.predictors],
+            word,
         ),
         in_force=_in_force(deployment, status, routed, current),
         changed_by=who,
