@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -81,6 +83,26 @@ def test_two_dashboards_keep_each_client() -> None:
     assert named("production", "Service", "dashboard")["spec"]["sessionAffinity"] == "ClientIP"
     notes = named("production", "Ingress", "dashboard")["metadata"]["annotations"]
     assert notes["nginx.ingress.kubernetes.io/affinity"] == "cookie"
+
+
+def test_the_trial_has_a_place_for_models_that_seldon_can_read() -> None:
+    data = named("kind", "ConfigMap", "decant")["data"]
+    assert data["DECANT_MODEL_STORE"].startswith("s3://models/")
+    secret = named("kind", "Secret", data["DECANT_MODEL_SECRET"])
+    assert (secret["metadata"]["name"], secret["metadata"]["namespace"]) == ("decant-models", "seldon")
+    users = json.loads(base64.b64decode(named("kind", "Secret", "s3")["data"]["s3.json"]))["identities"]
+    keys = {(c["accessKey"], c["secretKey"]): user["actions"] for user in users for c in user["credentials"]}
+
+    def text(found: Object, key: str) -> str:
+        return base64.b64decode(found["data"][key]).decode()
+
+    reader = tuple(text(secret, f"RCLONE_CONFIG_S3_{key}") for key in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
+    (own,) = [s for s in of_kind("kind", "Secret") if "DECANT_DATABASE_URL" in s["data"]]
+    writer = tuple(text(own, key) for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+    assert keys[reader] == ["Read", "List"] and "Write" in keys[writer]
+    (policy,) = [p for p in of_kind("kind", "NetworkPolicy") if p["metadata"]["name"] == "seldon-to-models"]
+    where = policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"]
+    assert where == {"kubernetes.io/metadata.name": secret["metadata"]["namespace"]}
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
