@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from services.deployments.kubernetes.status import deployment_of, status_of, ver
 from services.deployments.kubernetes.workloads import Workloads
 from services.deployments.kubernetes.writing import applied_body, traffic_patch
 from services.deployments.kubernetes.zero import silenced
-from services.deployments.manifest import to_manifest
+from services.deployments.manifest import CHANGED_AT, to_manifest
 from services.domain import Deployment, Phase, Predictor, Provenance, Resources, Split
 from services.errors import Forbidden, InvalidDeployment, Unavailable
 
@@ -450,6 +451,18 @@ def test_an_arm_that_should_get_nothing_and_does_not_is_told_once_the_operator_i
     leaking = status_of(quiet, [], Split.of({"a": 50, "b": 50}))
     assert "b is to get nothing, but the ingress sends it 50 %" in leaking.message
     assert status_of(quiet, [], Split.of({"a": 100, "b": 0})).message == ""
+
+
+def test_routes_of_before_are_no_leak_just_after_a_change() -> None:
+    quiet = stored(
+        WINE.with_split(Split.of({"a": 100, "b": 0})), state="Available", deploymentStatus=available(a=1, b=1)
+    )
+    for age_s, told in ((1, False), (60, True)):
+        at = datetime.now(UTC) - timedelta(seconds=age_s)
+        quiet["metadata"]["annotations"] = {CHANGED_AT: at.isoformat()}
+        status = status_of(quiet, [], Split.of({"a": 80, "b": 20}))
+        assert ("b is to get nothing" in status.message) is told
+        assert not status.settled
 
 
 @pytest.mark.parametrize(

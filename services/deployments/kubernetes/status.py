@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from services.deployments.kubernetes.ownership import foreign_manager
@@ -17,6 +17,9 @@ from services.domain import SELDON, V2, Deployment, DeploymentStatus, Predictor,
 from services.errors import InvalidDeployment, InvalidInput
 
 Object = Mapping[str, Any]
+
+ROUTES_LAG_S = 10.0
+"""How long after a change the ingress may hold the split of before without anything being wrong."""
 
 
 def version_of(found: Object) -> str:
@@ -77,7 +80,8 @@ def status_of(found: Object, pods: Sequence[Object], routed: Split | None, notic
     current = _current(found)
     word = Word(str(status.get("state") or ""), str(status.get("description") or ""), current)
     who, when = change_of(found)
-    leaks = leaking(deployment, routed) if current and status.get("state") == "Available" else ""
+    done = current and status.get("state") == "Available" and _routes_due(status, when)
+    leaks = leaking(deployment, routed) if done else ""
     return DeploymentStatus(
         deployment=deployment,
         version=version_of(found),
@@ -102,6 +106,14 @@ def _current(found: Object) -> bool:
         return False
     observed = status.get("observedGeneration")
     return observed is None or observed >= (found.get("metadata") or {}).get("generation", 0)
+
+
+def _routes_due(status: Object, changed_at: datetime | None) -> bool:
+    """Whether the routes must be those of the newest wish by now: an operator that does not say of which wish its
+    status is gets some time."""
+    if changed_at is None or changed_at.tzinfo is None or status.get("observedGeneration") is not None:
+        return True
+    return (datetime.now(UTC) - changed_at).total_seconds() >= ROUTES_LAG_S
 
 
 def _in_force(deployment: Deployment, status: Object, routed: Split | None, current: bool) -> Split | None:
