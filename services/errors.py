@@ -109,7 +109,8 @@ class Foreign(Conflict):
         DecantError.__init__(
             self,
             f"{what} is managed by {named}, not by Decant{held}.",
-            "Change it there, or say that you take it over; the other tool may put its own state back.",
+            "Change it there, or say that you take it over (`--take-over`, a tick on the page); the other tool "
+            "may put its own state back.",
         )
         self.what, self.managers, self.fields = what, tuple(managers), tuple(fields)
 

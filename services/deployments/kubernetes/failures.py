@@ -87,7 +87,8 @@ def _forbidden(words: str, method: str, path: str) -> Forbidden:
         f"The cluster does not let {user} {verb} {plural} {where}.",
         "Whoever runs it can allow that: "
         f"`kubectl create {kind} decant-{verb}-{resource.split('/')[0]} {scope}--verb={verb} --resource={plural}`, and "
-        f"`kubectl create {kind}binding` of the same name for {user}.",
+        f"`kubectl create {kind}binding` of the same name for {user}. "
+        "manifests/decant/rights gives all that Decant needs.",
     )
 
 
