@@ -19,7 +19,7 @@ from typing import Any
 from services.deployments.engine import Engine
 from services.deployments.manifest import from_yaml, to_manifest, to_yaml
 from services.domain import ChangeNote, Deployment, DeploymentStatus
-from services.errors import Conflict, DecantError, NotFound
+from services.errors import Conflict, DecantError, Foreign, NotFound
 from services.evidence.publication_table import PublicationRecord
 from services.evidence.store import EvidenceStore
 from services.jobs.preparing import UNNAMED, Prepared, Preparing, logged_model
@@ -69,15 +69,18 @@ class Publications:
     ) -> DeploymentStatus | Publication:
         """Apply it, or queue the publication after which the worker applies it.
 
-        Raises what `prepare` and `Operations.apply` raise.
+        Raises what `prepare` and `Operations.apply` raise; Foreign before anything is queued.
         """
         prepared = self.prepare(deployment.validated())
         deployment = self._preparing.completed(deployment)  # now: what is live may be another when the worker is at it
         if not prepared.waiting:
             self._note(prepared, note.who)
             return self._operations.apply(prepared.deployment, note=note, expected_version=expected_version)
+        live = self._live(deployment)
+        if live and live.managed_by and not note.take_over:  # said before anything is copied, not after
+            raise Foreign(f"Deployment “{deployment.key}”", [live.managed_by])
         if expected_version is None:
-            expected_version = self._version(deployment)
+            expected_version = live.version if live else ""
         planned = {p.name: p.model_uri for p in prepared.deployment.predictors}
         models = [
             ModelProgress(p.name, p.provenance.label, p.model_uri, _known(planned[p.name]))
@@ -226,11 +229,11 @@ class Publications:
         options = StoreOptions(settings.model_store_endpoint, settings.model_store_ca, settings.model_store_path)
         return ModelStore(self._preparing.place(model), options)
 
-    def _version(self, deployment: Deployment) -> str:
+    def _live(self, deployment: Deployment) -> DeploymentStatus | None:
         try:
-            return self._engine.get(deployment.namespace, deployment.name).version
+            return self._engine.get(deployment.namespace, deployment.name)
         except NotFound:
-            return ""
+            return None
 
     def _note(self, prepared: Prepared, who: str) -> None:
         for uri, source in prepared.in_place:

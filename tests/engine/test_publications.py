@@ -8,14 +8,14 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from services.domain import ChangeNote, Deployment, DeploymentStatus, Predictor, Split
-from services.errors import InvalidInput, Unavailable
+from services.errors import Foreign, InvalidInput, Unavailable
 from services.jobs.publications import Publication
 from services.jobs.states import JobState
 from services.publishing.marker import MARKER
@@ -313,6 +313,16 @@ def test_new_arms_get_time_to_build_their_environment_and_others_keep_what_they_
     done = desk.publications.apply(wine("gs://seldon-models/other", "gs://seldon-models/b"), note=ADA)
     assert isinstance(done, DeploymentStatus)
     assert [p.start_budget_s for p in done.deployment.predictors] == [None, 1800]
+
+
+def test_another_tools_deployment_is_said_to_be_before_anything_is_published(desk: Desk, library: Library) -> None:
+    desk.engine.apply(wine("s3://m/a"), note=ADA)
+    desk.engine.managers["seldon", "wine"] = "argocd"
+    with pytest.raises(Foreign, match="argocd") as refused:
+        desk.publications.apply(wine(library.logged), note=ADA)
+    assert "--take-over" in refused.value.hint
+    assert desk.publications.recent() == []
+    assert isinstance(desk.publications.apply(wine(library.logged), note=replace(ADA, take_over=True)), Publication)
 
 
 def test_without_a_store_it_is_said_what_to_set(tmp_path: Path, library: Library) -> None:
