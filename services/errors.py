@@ -148,7 +148,7 @@ class StartFailed(DecantError):
 
     def __init__(self, part: str, reason: str, log_tail: Sequence[str] = (), hint: str = "") -> None:
         tail = "".join(f"\n    {line}" for line in log_tail)
-        super().__init__(f"{part} did not start: {reason}.{tail}", hint)
+        super().__init__(f"{part} did not start: {reason.removesuffix('.')}.{tail}", hint)
         self.part, self.reason, self.log_tail = part, reason, tuple(log_tail)
 
 
