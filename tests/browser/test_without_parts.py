@@ -37,7 +37,7 @@ def silent(decant: System, part: str) -> Iterator[None]:
 def expect_badges(visitor: Visitor, down: str) -> None:
     """The Overview says with a sentence which part is down, and only that one."""
     visitor.open("overview")
-    visitor.see(re.compile(rf"^{down}\s"))
+    visitor.see(re.compile(rf"^(the )?{down}\s", re.IGNORECASE))
     visitor.see("mlflow-deployment")
 
 
