@@ -6,6 +6,7 @@ rings fill the other worker, file by file, so that what a module sets up once is
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     inside = item.path.relative_to(ROOT)
     ring = inside.parts[0]
     item.add_marker(pytest.mark.xdist_group("processes" if ring in RINGS_WITH_PROCESSES else str(inside)))
+
+
+@pytest.fixture(autouse=True)
+def own_main() -> Iterator[None]:
+    """Streamlit's AppTest leaves the page as `__main__`, which processes that later tests fork would run again."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 @pytest.fixture(scope="session")

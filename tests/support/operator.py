@@ -12,10 +12,13 @@ from types import TracebackType
 from typing import Any
 
 from services.deployments.kubernetes.cluster import Cluster
+from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.informer import Informer
 from services.deployments.kubernetes.seldon import collection, item
 from services.errors import DecantError
 from tests.support.ingress import shares_of, write_mappings, write_virtual_service
+
+TRIES = 5
 
 
 def available(found: dict[str, Any]) -> dict[str, Any]:
@@ -62,9 +65,13 @@ class StatusOperator:
     def write(self, namespace: str, name: str, status: dict[str, Any]) -> None:
         """Write a status by hand. The old one is replaced, not merged."""
         path = item(namespace, name)
-        found = self._cluster.get(path)
-        found["status"] = status
-        self._cluster.send("PUT", f"{path}/status", found)
+        for last in [False] * (TRIES - 1) + [True]:
+            try:
+                self._cluster.send("PUT", f"{path}/status", {**self._cluster.get(path), "status": status})
+                return
+            except ApiRefused as refused:
+                if last or refused.reason != "Conflict":  # somebody wrote between our read and our write
+                    raise
 
     def _run(self) -> None:
         while not self._stopped.is_set():
