@@ -92,7 +92,7 @@ def test_full_tiles_charts_totals(watched: Dashboard):
     totals = app.dataframe[0].value
     assert list(totals["Predictor"]) == ["a", "b"]
     assert list(totals["Requests"]) == ["30", "10"]
-    assert list(totals["Mean reward"]) == ["0.5", "1"]
+    assert list(totals["Mean reward"]) == ["0.5", "1.0"]
     assert list(totals["Share in this window"].str.replace("\u202f", " ")) == ["75 %", "25 %"]
 
 
