@@ -19,16 +19,15 @@ Undo works on the texts in the history and only if the world still is as the new
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from services.deployments.engine import Engine
+from services.deployments.history_text import NOTHING, manifest_text, read_split, split_text, stands
 from services.deployments.identity import Identify, only
-from services.deployments.manifest import STAMPS, from_manifest, from_yaml, to_manifest
-from services.deployments.manifest import to_yaml as manifest_yaml
+from services.deployments.manifest import from_yaml
 from services.domain import Change, ChangeNote, Deployment, DeploymentStatus, Split
 from services.errors import Conflict, DecantError, InvalidDeployment, InvalidInput, NotFound, Unavailable
 from services.evidence.store import EvidenceStore
@@ -42,35 +41,11 @@ UNDO_DECISION = "undo-decision"
 DECIDED = ("promote", "keep", "end-test", UNDO_DECISION)
 """Entries of decisions on a test, which are about more than the deployment: see services.decisions."""
 
-NOTHING = ""
-"""The text of a deployment that does not exist."""
-
 INTENT_MAX_AGE = timedelta(minutes=3)
 """Longer than any engine call takes; an older intent has nobody behind it any more."""
 
 READ_ATTEMPTS = 5
 """Tries when the caller does not care which version it changes and somebody else is changing it too."""
-
-_SPLIT_TEXT = re.compile(r"[a-z0-9-]+=\d+(,[a-z0-9-]+=\d+)*")
-
-
-def split_text(split: Split) -> str:
-    """A split as the history and the ledger write it: `a=80,b=20`."""
-    return split.text
-
-
-def read_split(text: str) -> Split | None:
-    """The split that `split_text` wrote, or None if the text is something else."""
-    if not _SPLIT_TEXT.fullmatch(text):
-        return None
-    return Split.of((name, int(percent)) for name, percent in (part.split("=") for part in text.split(",")))
-
-
-def manifest_text(deployment: Deployment) -> str:
-    """The manifest without the stamps of who changed it when: equal texts mean equal deployments."""
-    kept = tuple((key, value) for key, value in deployment.annotations if key not in STAMPS)
-    # There and back, because reading fills in what an author may leave out (node names, a lone predictor's 100 %).
-    return manifest_yaml(to_manifest(from_manifest(to_manifest(replace(deployment, annotations=kept)))))
 
 
 class Operations:
@@ -132,7 +107,7 @@ class Operations:
                 f"`python -m app undo-decision {name} -n {namespace}`.",
             )
         status = self._read(namespace, name)
-        if not _stands(newest.after, status):
+        if not stands(newest.after, status):
             raise Conflict(f"Deployment “{name}”", _who_else(status))
         reason = replace(note, why=note.why or f"undo of {newest.what} by {newest.who}")
         split = read_split(newest.before)
@@ -260,7 +235,7 @@ class Operations:
         """Find out whether an intent happened; without knowing, keep it, or drop it if `give_up`."""
         try:
             status = self._read(intent.namespace, intent.deployment)
-            if intent.before != intent.after and _stands(intent.after, status) and not self._told(intent):
+            if intent.before != intent.after and stands(intent.after, status) and not self._told(intent):
                 when = status.changed_at if status and status.changed_at and status.changed_at >= intent.at else None
                 self._store.confirm_change(replace(intent, at=when or intent.at))
             elif give_up:
@@ -284,19 +259,6 @@ class Operations:
 
 def _draft(namespace: str, name: str, what: str, before: str, after: str, note: ChangeNote) -> Change:
     return Change(datetime.now(UTC), note.who, what, namespace, name, before, after, note.why)
-
-
-def _stands(text: str, status: DeploymentStatus | None) -> bool:
-    """Whether the world is as `text` (a manifest, a split or NOTHING) says."""
-    if status is None or text == NOTHING:
-        return status is None and text == NOTHING
-    split = read_split(text)
-    if split is not None:
-        return status.requested.as_dict() == split.as_dict()
-    try:
-        return manifest_text(from_yaml(text)) == manifest_text(status.deployment)
-    except InvalidInput:
-        return False
 
 
 def _who_else(status: DeploymentStatus | None) -> str:

@@ -11,8 +11,8 @@ from app.components.history import describe
 from app.components.take_over import ask_take_over
 from app.guard import boundary, escape
 from app.wiring import note, services
+from services.deployments.history_text import read_split
 from services.domain import Change, DeploymentStatus
-from services.operations import read_split
 
 
 def confirm_delete(status: DeploymentStatus) -> None:

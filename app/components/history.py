@@ -9,10 +9,10 @@ from functools import lru_cache
 import streamlit as st
 
 from app import format as fmt
+from services.deployments.history_text import read_split
 from services.deployments.manifest import from_yaml
 from services.domain import Change, Predictor, Split
 from services.errors import InvalidInput
-from services.operations import read_split
 
 VERBS = {
     "apply": "applied a new version",

@@ -18,10 +18,10 @@ from app import reads, state, theme
 from app.components import arms
 from app.guard import escape as plain
 from app.guard import guarded
+from services.deployments.history_text import read_split
 from services.deployments.manifest import from_yaml
 from services.domain import Change, Deployment, DeploymentStatus
 from services.errors import DecantError, InvalidInput
-from services.operations import read_split
 from services.stats.srm import AMBER, RED, STANDARD, SplitBand, split_band
 
 REFRESH_S = 2.0

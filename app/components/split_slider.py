@@ -16,9 +16,9 @@ from app.components.rights import leads_only, may_change
 from app.components.take_over import ask_take_over
 from app.guard import boundary, escape
 from app.wiring import note, services
+from services.deployments.history_text import read_split
 from services.domain import Change, Deployment, DeploymentStatus, Split
 from services.errors import Conflict
-from services.operations import read_split
 
 FORM, EDITOR = "split", "editor"
 

@@ -13,11 +13,12 @@ from services.decisions import tags
 from services.decisions.forward import UNWRITABLE, Step, final
 from services.decisions.plan import Plan, Progress
 from services.decisions.world import World, changed_by, text_of
+from services.deployments.history_text import manifest_text
 from services.deployments.manifest import from_yaml
 from services.domain import Change, ChangeNote
 from services.errors import Conflict
 from services.evidence.decision_table import DecisionRecord
-from services.operations import UNDO_DECISION, manifest_text
+from services.operations import UNDO_DECISION
 
 
 def restore(world: World, record: DecisionRecord, plan: Plan, progress: Progress) -> str:

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from services.decisions import tags
 from services.decisions.plan import Plan, Progress
 from services.decisions.world import World, changed_by, text_of
+from services.deployments.history_text import manifest_text
 from services.deployments.manifest import from_yaml
 from services.domain import Change, ChangeNote, Deployment, Phase
 from services.errors import Conflict, InvalidInput, NotFound, Rejected
 from services.evidence.decision_table import DecisionRecord
-from services.operations import manifest_text
 
 Step = Callable[[World, DecisionRecord, Plan, Progress], str]
 

@@ -7,9 +7,9 @@ from services.decisions.model import Kind, obstacles
 from services.decisions.plan import Plan
 from services.decisions.target import target
 from services.decisions.world import World
+from services.deployments.history_text import manifest_text
 from services.domain import Deployment, Phase, PredictorStatus
 from services.errors import Conflict, InvalidInput, NotFound, Unavailable
-from services.operations import manifest_text
 from services.tracking.registry import CHAMPION, Lineage
 from services.verdict.model import Assessment
 from services.verdict.rule import ABTest

@@ -9,12 +9,13 @@ from typing import Protocol
 
 from services.decisions.reports import Reports
 from services.deployments.engine import Engine
+from services.deployments.history_text import NOTHING, manifest_text
 from services.deployments.identity import Identify
 from services.domain import Change, DeploymentStatus
 from services.errors import NotFound, Unavailable
 from services.evidence.decision_table import DecisionRecord
 from services.evidence.tests_table import ABTestRecord
-from services.operations import NOTHING, Operations, manifest_text
+from services.operations import Operations
 from services.tracking.registry import Registry
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from services.deployments.engine import Engine
+from services.deployments.history_text import manifest_text
 from services.deployments.manifest import from_yaml, to_manifest, to_yaml
 from services.domain import ChangeNote, Deployment, DeploymentStatus
 from services.errors import Conflict, DecantError, Foreign, NotFound
@@ -27,7 +28,7 @@ from services.jobs.publication_values import ModelProgress, Publication, progres
 from services.jobs.publishing_report import Reporter
 from services.jobs.queue import JobQueue, enqueue_publication
 from services.jobs.states import JobState
-from services.operations import Operations, manifest_text
+from services.operations import Operations
 from services.publishing.publisher import Original, Published, Stopped, publish
 from services.publishing.store import ModelStore, StoreOptions
 from services.settings import Settings

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.deployments.engine import Engine
+from services.deployments.history_text import split_text
 from services.domain import Endpoint, Outcome
 from services.errors import DecantError
 from services.evidence.replay_table import ReplayRecord
@@ -16,7 +17,6 @@ from services.evidence.share_table import ShareRecord
 from services.evidence.store import EvidenceStore
 from services.jobs.replay_values import progress_to_json
 from services.jobs.states import JobState
-from services.operations import split_text
 from services.traffic.order import Share
 from services.traffic.replay import Progress, StopSignal
 from services.traffic.replayer import KEPT_ERRORS

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from services.deployments.engine import Engine
+from services.deployments.history_text import split_text
 from services.domain import V2, DeploymentStatus
 from services.errors import DecantError
 from services.evidence.store import EvidenceStore
 from services.evidence.tests_table import ABTestRecord
-from services.operations import split_text
 from services.traffic.rewards import Reward
 
 OTHER_SPLIT = "their split is no longer in force"

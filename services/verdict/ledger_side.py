@@ -11,10 +11,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from services.deployments.history_text import read_split
 from services.domain import LATENCY_EDGES_MS
 from services.evidence.blocks import Block, PairBlock
 from services.evidence.replay_table import ReplayRecord
-from services.operations import read_split
 from services.stats.sums import Sums
 from services.traffic.replay import ReplayMode
 from services.traffic.rewards import Reward

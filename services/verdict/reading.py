@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.deployments.engine import Engine
+from services.deployments.history_text import NOTHING, read_split
 from services.deployments.manifest import from_yaml
 from services.domain import V2, Change, Split
 from services.domain.text import count
@@ -24,7 +25,7 @@ from services.evidence.replay_table import ReplayRecord
 from services.evidence.store import EvidenceStore
 from services.metrics.history import CounterHistory
 from services.metrics.prometheus import MetricsReader
-from services.operations import NOTHING, UNDO_DECISION, read_split
+from services.operations import UNDO_DECISION
 from services.settings import Settings
 from services.stats import gates
 from services.tracking.models import ModelCatalogue

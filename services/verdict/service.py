@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from services.deployments.history_text import NOTHING, read_split
 from services.deployments.manifest import from_yaml
 from services.domain import ChangeNote, Deployment, DeploymentStatus
 from services.errors import Conflict, DecantError, InvalidInput, NotFound
 from services.evidence.tests_table import ABTestRecord
-from services.operations import DECIDED, NOTHING, read_split
+from services.operations import DECIDED
 from services.traffic.replay import ReplayMode, ReplaySpec
 from services.traffic.rewards import Reward
 from services.verdict.assessing import Assessing

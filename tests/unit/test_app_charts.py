@@ -13,9 +13,9 @@ from app import theme
 from app.components.charts import figure
 from app.components.guide import Progress, challenger, steps
 from app.components.history import describe
+from services.deployments.history_text import manifest_text
 from services.domain import Change, Deployment, Predictor, Resources
 from services.metrics.model import Chart, ChartData, Series
-from services.operations import manifest_text
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TIMES = tuple(START + timedelta(seconds=5 * i) for i in range(4))

@@ -14,6 +14,7 @@ from app.components.observed import observe, split_since
 from app.components.rollout import last_failure, replaced
 from app.components.target import name_problem
 from app.components.undelete import deleted
+from services.deployments.history_text import manifest_text
 from services.domain import (
     ArmOption,
     Change,
@@ -25,7 +26,6 @@ from services.domain import (
     Provenance,
     Resources,
 )
-from services.operations import manifest_text
 from services.schema import Column, ColumnType, Signature, TensorSpec
 from services.tracking.models import ModelRef
 from services.tracking.runs import RegisteredVersion, Run

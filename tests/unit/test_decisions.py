@@ -15,10 +15,11 @@ from services.decisions.carrier import AGAIN
 from services.decisions.fresh import VerdictChanged
 from services.decisions.model import Kind, State
 from services.decisions.service import Decisions
+from services.deployments.history_text import manifest_text
 from services.deployments.identity import installation
 from services.domain import ChangeNote, Phase, Split
 from services.errors import Conflict, InvalidInput, NotFound, Unavailable
-from services.operations import Operations, manifest_text
+from services.operations import Operations
 from services.tracking.registry import Registry
 from services.verdict.report import render_report
 from tests.support.decisions import LEAD, NAMESPACE, Desk

@@ -19,9 +19,9 @@ from services.decisions.model import Decision, Kind, State, obstacles
 from services.decisions.plan import Plan, Progress
 from services.decisions.planning import gaps, registered_name
 from services.decisions.target import target
+from services.deployments.history_text import manifest_text
 from services.domain import Change, Deployment, Parameter, Predictor, Provenance
 from services.errors import InvalidInput, NotFound
-from services.operations import manifest_text
 from services.tracking.registry import Lineage
 from services.verdict.model import Call, Light
 from tests.support import verdicts

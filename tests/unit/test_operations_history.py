@@ -12,13 +12,14 @@ import pytest
 import sqlalchemy as sa
 
 from services import operations as operations_module
+from services.deployments.history_text import manifest_text, read_split, split_text
 from services.deployments.identity import EngineIdentity
 from services.deployments.local import LocalEngine
 from services.domain import Change, ChangeNote, Deployment, Predictor, Split
 from services.errors import Conflict, InvalidDeployment, NotFound, Unavailable
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
-from services.operations import Operations, manifest_text, read_split, split_text
+from services.operations import Operations
 from services.settings import Settings
 from tests.support.memory_engine import MemoryEngine
 

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.deployments.history_text import split_text
 from services.domain import LATENCY_EDGES_MS, PAIRED, ChangeNote, Deployment, Outcome, OutcomeStatus, Predictor, Split
 from services.evidence.blocks import PairBlock
 from services.evidence.database import open_database
 from services.evidence.replay_table import ReplayRecord
 from services.evidence.store import EvidenceStore
 from services.metrics.prometheus import MetricsReader
-from services.operations import Operations, split_text
+from services.operations import Operations
 from services.settings import Settings
 from services.stats.sums import Sums
 from services.tracking.models import ModelCatalogue
