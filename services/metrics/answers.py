@@ -14,7 +14,7 @@ from datetime import datetime
 
 import numpy as np
 
-from services.metrics import queries
+from services.metrics import queries, split_queries
 from services.metrics.door import PrometheusDoor
 from services.metrics.growth import (
     Counts,
@@ -72,10 +72,10 @@ def read_answers(
     """Read a deployment's answers from `start` to `end`; `slow_ms` is the limit. Raises what the door raises."""
     step_s = choose_grid_s(start, end, scrape_s)
     edges = grid(start.timestamp(), max(start, end).timestamp(), step_s)
-    counted = queries.split_answers(selection)
+    counted = split_queries.split_answers(selection)
     found = read_series(door, counted, edges, step_s)
     chosen = _nearest(door, selection, slow_ms, end)
-    timed = queries.split_times(selection, *([] if chosen is None else [_either(chosen[0])]))
+    timed = split_queries.split_times(selection, *([] if chosen is None else [_either(chosen[0])]))
     times = read_series(door, timed, edges, step_s) if chosen is not None else []
     unknown = unknown_at(
         door, [labels for labels, values in (*found, *times) if np.isnan(values[0])], start, selection.labels
@@ -98,7 +98,7 @@ def read_answers(
             tables["timed"][_arm(labels)] += grown
         tables["slow"][_arm(labels)] += grown if every else -grown
     span_s = max(math.ceil((end - start).total_seconds()), queries.MIN_SCRAPES * scrape_s)
-    quantile = queries.split_quantile_ms(selection, span_s, P95)
+    quantile = split_queries.split_quantile_ms(selection, span_s, P95)
     p95 = _values(door.instant(quantile, end)) if chosen is not None else {}
     return AnswerHistory(
         edges,
@@ -116,8 +116,8 @@ def read_answers(
 
 def _nearest(door: PrometheusDoor, selection: Selection, slow_ms: float, end: datetime) -> tuple[str, float] | None:
     """The text of the bucket edge nearest to `slow_ms`, by their ratio, and its value in ms; None without buckets."""
-    scale = queries.split_time_unit_ms(selection)
-    texts = {row["metric"].get("le", "") for row in door.instant(queries.split_edges(selection), end)}
+    scale = split_queries.split_time_unit_ms(selection)
+    texts = {row["metric"].get("le", "") for row in door.instant(split_queries.split_edges(selection), end)}
     edges = {text: float(text) * scale for text in texts - {EVERYTHING, ""} if float(text) > 0}
     if not edges:
         return None

@@ -15,7 +15,7 @@ from datetime import datetime
 
 import numpy as np
 
-from services.metrics import queries
+from services.metrics import queries, split_queries
 from services.metrics.door import PrometheusDoor
 from services.metrics.growth import (
     Counts,
@@ -75,7 +75,7 @@ def read_history(
     asked = {
         _COUNT: queries.feedback_counter(selection),
         _REWARD: queries.reward_counter(selection),
-        _ROUTED: queries.router_counter(selection),
+        _ROUTED: split_queries.router_counter(selection),
     }
     rows = {name: read_series(door, promql, edges, step_s) for name, promql in asked.items()}
     late = [labels for name in (_COUNT, _ROUTED) for labels, counts in rows[name] if np.isnan(counts[0])]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.domain import Deployment
-from services.metrics import counters, queries
+from services.metrics import counters, queries, split_queries
 from services.metrics.access import OPEN, Access
 from services.metrics.answers import AnswerHistory, read_answers
 from services.metrics.door import PrometheusDoor
@@ -152,7 +152,7 @@ class MetricsReader:
         span_s = math.ceil((now - since).total_seconds())
         if span_s <= 0:
             return {}
-        counter = queries.router_counter(self._select(namespace, deployment))
+        counter = split_queries.router_counter(self._select(namespace, deployment))
         if span_s <= RAW_RANGE_LIMIT_S and self._labels.router is Router.DECANT:
             rows = self._door.instant(f"{counter}[{span_s}s]", now)
         else:

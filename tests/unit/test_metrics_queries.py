@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.metrics import queries
+from services.metrics import queries, split_queries
 from services.metrics.queries import Labels, Selection
 
 WINE = Selection("seldon", "wine")
@@ -74,7 +74,7 @@ def test_a_label_value_stays_one_value(value):
 
 
 def test_the_gateway_counter_counts_only_the_split():
-    text = queries.router_counter(WINE)
+    text = split_queries.router_counter(WINE)
     assert text == r'envoy_cluster_upstream_rq_total{envoy_cluster_name=~"split\\|seldon\\|wine\\|.+"}'
 
 
@@ -106,7 +106,7 @@ SHARED = Selection("seldon", "wine", Labels("kubernetes_namespace", 'cluster="eu
         queries.request_counter(SHARED),
         queries.feedback_counter(SHARED),
         queries.reward_counter(SHARED),
-        queries.router_counter(SHARED),
+        split_queries.router_counter(SHARED),
         queries.last_sample(SHARED, 600),
         queries.alive(["10.0.0.1:8000"], SHARED.labels),
         queries.watched_before(SHARED.labels),
