@@ -153,19 +153,6 @@ def worth_naming(
     return sorted((s for s in found if s.loses(q) or s.gains(q) or s.q <= q), key=lambda s: s.shrunk)
 
 
-def standing_out(
-    differences: ArrayLike,
-    features: Mapping[str, ArrayLike],
-    *,
-    q: float = Q,
-    bins: int = BINS,
-    min_rows: int = MIN_ROWS,
-) -> list[FoundSlice]:
-    """The slices with a false-discovery rate of at most `q`, the one where B does worst first; often none."""
-    found = all_slices(differences, features, bins=bins, min_rows=min_rows)
-    return sorted((s for s in found if s.q <= q), key=lambda s: s.shrunk)
-
-
 def benjamini_hochberg(p: Floats) -> Floats:
     """The smallest false-discovery rate at which each hypothesis is rejected: min over larger p of p m / rank."""
     order = np.argsort(p, kind="stable")

@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control, ttest_ind
 
-from services.stats.slices import all_slices, benjamini_hochberg, shrink, standing_out
+from services.stats.slices import FoundSlice, Q, all_slices, benjamini_hochberg, shrink
 from tests.support.wine import TARGET, wine_frame
 
 WINE = wine_frame().drop(columns=TARGET)
 FEATURES = {str(name): WINE[name].to_numpy() for name in WINE.columns}
 ROWS = len(WINE)
+
+
+def standing_out(differences, features) -> list[FoundSlice]:
+    """The slices that are unlike the rest, the one where B does worst first."""
+    return sorted((s for s in all_slices(differences, features) if s.q <= Q), key=lambda s: s.shrunk)
 
 
 def test_a_planted_loss_is_found_where_it_is():
