@@ -20,7 +20,7 @@ from services.domain import Deployment, DeploymentStatus
 from services.errors import InvalidInput
 from services.traffic.columns import check_columns
 from services.traffic.datasets import Dataset
-from services.traffic.order import chosen_rows
+from services.traffic.order import rows_to_send
 from services.traffic.replay import ReplayMode, ReplaySpec
 from services.traffic.reward_check import check_reward
 from services.traffic.rewards import Reward, default_reward
@@ -79,8 +79,7 @@ def draw_replay_form(status: DeploymentStatus) -> None:
             **rows,
         )
         with boundary("The A/B test"):
-            total = len(chosen_rows(spec, dataset.rows)) * spec.passes
-            if said := services().verdicts.repeats(spec, dataset.digest, total):
+            if said := services().verdicts.repeats(spec, dataset.digest, rows_to_send(spec, dataset.rows)):
                 st.warning(escape(said), icon=":material/repeat:")
         with boundary("The preview"):
             draw_preview(spec, deployment, dataset.digest, look=look, reward_key=key)

@@ -24,7 +24,7 @@ from services.jobs.replay_runner import ReplayRunner
 from services.jobs.replay_values import Replay, replay_of, spec_to_json
 from services.jobs.states import LIVE_STATES, JobState
 from services.settings import Settings
-from services.traffic.order import chosen_rows
+from services.traffic.order import rows_to_send
 from services.traffic.preview import Preview
 from services.traffic.replay import ReplayMode, ReplaySpec, StopSignal
 from services.traffic.reward_check import check_reward
@@ -75,7 +75,7 @@ class ReplayJobs:
         dataset = self._datasets.load(spec.dataset)
         dataset.features(spec.target)
         check_reward(spec.reward, dataset.truths(spec.target))
-        total = len(chosen_rows(spec, dataset.rows)) * spec.passes
+        total = rows_to_send(spec, dataset.rows)
         if not total:
             raise InvalidInput(f"{dataset.name} has {dataset.rows:,} rows: none is left from row {spec.start} on.")
         if self._begin_test is not None and spec.mode is not ReplayMode.PINNED:
@@ -89,7 +89,7 @@ class ReplayJobs:
     def size(self, spec: ReplaySpec) -> tuple[str, int]:
         """The digest of its dataset, and how many rows it would send, all passes together. Raises NotFound."""
         dataset = self._datasets.load(spec.dataset)
-        return dataset.digest, len(chosen_rows(spec, dataset.rows)) * spec.passes
+        return dataset.digest, rows_to_send(spec, dataset.rows)
 
     def preview(self, spec: ReplaySpec) -> Preview:
         """What the arms answer to a few of its rows; see `preview_replay`."""

@@ -45,6 +45,11 @@ def chosen_rows(spec: ReplaySpec, size: int) -> list[int]:
     return [int(index) for index in np.sort(order[spec.start : end])]
 
 
+def rows_to_send(spec: ReplaySpec, size: int) -> int:
+    """How many rows that are, all passes together."""
+    return len(chosen_rows(spec, size)) * spec.passes
+
+
 def sending_order(spec: ReplaySpec, size: int) -> Iterator[tuple[int, int]]:
     """(pass, row) in the order of sending: pass by pass, each in the file's order or shuffled in its own way."""
     chosen = chosen_rows(spec, size)
