@@ -116,11 +116,11 @@ def put_verdict(found: Assessment) -> None:
 
 
 def _line(row: MetricRow, names: Any) -> tuple[str, ...]:
-    from services.verdict import words
+    from services.verdict import figures, words
 
-    a, b = words.measured(row)
-    change = words.middle(row.difference, row.unit)
-    bounds = words.bounds(row.difference, row.unit) if row.difference else ""
+    a, b = figures.measured(row)
+    change = figures.middle(row.difference, row.unit)
+    bounds = figures.bounds(row.difference, row.unit) if row.difference else ""
     said = words.finding(row, names)
     return row.label, words.SOURCES[row.source], a, f"{row.a.n:,}", b, f"{row.b.n:,}", change, bounds, said
 

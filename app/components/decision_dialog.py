@@ -18,7 +18,7 @@ from services.decisions.evidence import primary
 from services.decisions.fresh import VerdictChanged
 from services.decisions.model import Decision, Kind, obstacles
 from services.errors import DecantError
-from services.verdict import words
+from services.verdict import figures, words
 from services.verdict.model import Assessment, Light
 
 TITLES = {Kind.PROMOTE: "Promote {b}?", Kind.KEEP: "Keep {a}?", Kind.END: "End the test without a winner?"}
@@ -123,8 +123,8 @@ def evidence_words(assessment: Assessment) -> str:
         return f"{label}: {n}, no interval.{why}"
     unit, found = row.unit if row is not None else "", strand.interval
     return (
-        f"{label}, B − A: **{words.middle(found, unit)}**, "
-        f"{fmt.percent(found.level)} interval {words.bounds(found, unit)}, {n}"
+        f"{label}, B − A: **{figures.middle(found, unit)}**, "
+        f"{fmt.percent(found.level)} interval {figures.bounds(found, unit)}, {n}"
     )
 
 

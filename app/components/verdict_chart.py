@@ -11,7 +11,7 @@ from app import format as fmt
 from app import theme
 from app.components.chart_parts import MARKS_AXIS, change_marks, label_text, local_time, time_axis
 from app.components.live_chart import live_chart
-from services.verdict import words
+from services.verdict import figures, words
 from services.verdict.model import Assessment, CurvePoint, Mark, Strand
 from services.verdict.rule import Source
 
@@ -40,7 +40,7 @@ def difference_figure(assessment: Assessment, strand: Strand, zone: tzinfo) -> d
     x: list[Any] = [local_time(p.at, zone) if live else p.n for p in strand.curve]
     color, dark = theme.arm_color(1, dark=False), theme.arm_color(1, dark=True)
     texts = [
-        f"{words.middle(p.interval, '')} ({words.bounds(p.interval, '')}), "
+        f"{figures.middle(p.interval, '')} ({figures.bounds(p.interval, '')}), "
         f"n {fmt.count(p.n)}, {fmt.clock(p.at, zone, assessment.as_of)}"
         for p in strand.curve
     ]
@@ -52,7 +52,7 @@ def difference_figure(assessment: Assessment, strand: Strand, zone: tzinfo) -> d
             "y": [p.interval.low for p in strand.curve],
             "fill": "tonexty",
             "fillcolor": theme.faint(color, 0.28),
-            "name": f"{words.level(strand.curve[-1].interval.level)} always-valid",
+            "name": f"{figures.level(strand.curve[-1].interval.level)} always-valid",
             "showlegend": True,
         },
         {

@@ -11,7 +11,7 @@ from app.components.verdict_chart import draw_difference
 from app.guard import boundary, escape
 from app.links import page_link
 from app.state import Param
-from services.verdict import words
+from services.verdict import figures, words
 from services.verdict.model import Assessment, Strand
 from services.verdict.rule import ABTest, Source
 
@@ -51,7 +51,7 @@ def summary(strand: Strand | None) -> str:
     n = f"n {words.amount(strand)}"
     if strand.interval is None:
         return n
-    return f"B − A {words.middle(strand.interval, '')} ({words.bounds(strand.interval, '')}), {n}"
+    return f"B − A {figures.middle(strand.interval, '')} ({figures.bounds(strand.interval, '')}), {n}"
 
 
 def footnote(strand: Strand) -> str:

@@ -10,7 +10,7 @@ import streamlit as st
 from app import format as fmt
 from app.components.verdict_style import STYLE, call_color
 from app.guard import escape as plain
-from services.verdict import words
+from services.verdict import figures, words
 from services.verdict.model import Assessment
 
 
@@ -45,8 +45,8 @@ def rule_line(assessment: Assessment, zone: tzinfo) -> str:
         f"alpha {rule.alpha:g}",
         minimum,
         f"planned {fmt.count(rule.planned_pairs)} rows of replay, {fmt.count(rule.planned_live)} live rewards",
-        f"errors at most {words.change(rails.error_increase, 'share')}",
-        f"slower than {fmt.latency(rails.slow_ms)} at most {words.change(rails.slow_increase, 'share')}",
+        f"errors at most {figures.change(rails.error_increase, 'share')}",
+        f"slower than {fmt.latency(rails.slow_ms)} at most {figures.change(rails.slow_increase, 'share')}",
     )
     since = f"fixed {fmt.moment(test.started_at, zone)} by {test.who}" + (f": {test.why}" if test.why else "")
     over = ""

@@ -11,14 +11,14 @@ from app.components.verdict_style import STYLE
 from app.guard import escape
 from app.links import page_link
 from app.state import Param
-from services.verdict import words
+from services.verdict import figures, words
 from services.verdict.model import Assessment, Disagreement, Strand
 
 
 def draw_paired(assessment: Assessment, strand: Strand) -> None:
     facts = [
-        ("Difference B − A", words.middle(strand.interval, "")),
-        ("Interval", words.bounds(strand.interval, "") if strand.interval else "withheld"),
+        ("Difference B − A", figures.middle(strand.interval, "")),
+        ("Interval", figures.bounds(strand.interval, "") if strand.interval else "withheld"),
         ("Rows used", fmt.count(strand.n)),
         ("Same answer", fmt.percent(strand.agreement)),
     ]
@@ -50,12 +50,12 @@ def disagreement_table(found: tuple[Disagreement, ...], names: words.ArmNames) -
     return {
         "Replay": [d.replay for d in found],
         "Row": [d.row for d in found],
-        "Truth": [words.shown(d.truth) for d in found],
-        f"{names.a} said": [a for a, _ in words.answers(found)],
-        f"{names.b} said": [b for _, b in words.answers(found)],
-        f"Reward {names.a}": [a for a, _ in words.rewards(found)],
-        f"Reward {names.b}": [b for _, b in words.rewards(found)],
-        "B − A": words.changes(
+        "Truth": [figures.shown(d.truth) for d in found],
+        f"{names.a} said": [a for a, _ in figures.answers(found)],
+        f"{names.b} said": [b for _, b in figures.answers(found)],
+        f"Reward {names.a}": [a for a, _ in figures.rewards(found)],
+        f"Reward {names.b}": [b for _, b in figures.rewards(found)],
+        "B − A": figures.changes(
             [None if d.reward_a is None or d.reward_b is None else d.reward_b - d.reward_a for d in found]
         ),
     }

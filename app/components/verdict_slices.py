@@ -10,7 +10,7 @@ import streamlit as st
 from app import theme
 from app.components.verdict_style import STYLE
 from app.guard import escape as plain
-from services.verdict import words
+from services.verdict import figures, words
 from services.verdict.bars import DASHED, ZERO_LINE, Axis, upright
 from services.verdict.model import Assessment, Side, Slice, Strand
 
@@ -37,8 +37,8 @@ def draw_slices(assessment: Assessment, strand: Strand) -> None:
         with st.expander(title, icon=":material/call_split:", key=f"apart-{assessment.test.id}"):
             st.html(STYLE + slices_html(apart, overall, colors))
     st.caption(
-        f"Dashed line: all rows, {words.change(overall, '')}, towards which the difference of each slice is shrunk by "
-        "as much as chance explains. q: the share of false discoveries among losses, or gains, named as firmly."
+        f"Dashed line: all rows, {figures.change(overall, '')}, towards which the difference of each slice is shrunk "
+        "by as much as chance explains. q: the share of false discoveries among losses, or gains, named as firmly."
     )
 
 
@@ -57,7 +57,7 @@ def slices_html(slices: Sequence[Slice], overall: float, colors: tuple[str, str]
     axis = Axis.over([overall, *(s.shrunk for s in slices)])
     zero, everywhere = axis.place(0), axis.place(overall)
     rows = []
-    moved = words.changes([x for one in slices for x in (one.shrunk, one.difference)])
+    moved = figures.changes([x for one in slices for x in (one.shrunk, one.difference)])
     for place, one in enumerate(slices):
         end = axis.place(one.shrunk)
         color = colors[1] if one.shrunk > 0 else colors[0]

@@ -14,7 +14,7 @@ from app import format as fmt
 from app import theme
 from app.components.arms import dot
 from app.components.verdict_style import STYLE
-from services.verdict import words
+from services.verdict import figures, words
 from services.verdict.bars import Axis, by_metric, interval_bar, shared_axis
 from services.verdict.model import Assessment, Cell, MetricRow
 
@@ -78,13 +78,13 @@ def _row(
         better = "higher" if row.higher_is_better else "lower"
         title = f"<span{kind}>{escape(row.label)}</span><small>{better} is better</small>"
     said = escape(words.finding(row, names))
-    of_a, of_b = words.measured(row)
+    of_a, of_b = figures.measured(row)
     if row.difference is None:
         change, bar = f"<small>{said}</small>", ""
     else:
         change = (
-            f"<b>{words.middle(row.difference, row.unit)}</b>"
-            f"<small>{words.bounds(row.difference, row.unit)}</small><small>{said}</small>"
+            f"<b>{figures.middle(row.difference, row.unit)}</b>"
+            f"<small>{figures.bounds(row.difference, row.unit)}</small><small>{said}</small>"
         )
         line = row.limit if row.limit is not None else minimum or None
         bar = interval_bar(row.difference, axis, colors[row.better], line=line, said=said)

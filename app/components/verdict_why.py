@@ -14,7 +14,7 @@ from app.wiring import services
 from services.decisions.archive import Assess, verdict_table, verdicts_as
 from services.evidence.export import ExportForm
 from services.evidence.store import EvidenceStore
-from services.verdict import words
+from services.verdict import figures, words
 from services.verdict.export import verdict_as
 from services.verdict.model import Assessment, Interval, Strand
 from services.verdict.report import render_report
@@ -136,8 +136,8 @@ def strand_table(strand: Strand, *, decides: bool) -> dict[str, list[str]]:
     def column(found: Interval | None) -> list[str]:
         if found is None:
             return [fmt.NONE] * 5
-        ends = words.changes([found.estimate, found.low, found.high])
-        return [*ends, words.level(found.level), words.p_value(found.p)]
+        ends = figures.changes([found.estimate, found.low, found.high])
+        return [*ends, figures.level(found.level), figures.p_value(found.p)]
 
     n = f"A {fmt.count(strand.n_a)}, B {fmt.count(strand.n_b)}"
     return {

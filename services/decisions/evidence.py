@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from services.domain.text import count, percent
-from services.verdict import words
+from services.verdict import figures, words
 from services.verdict.model import Assessment, MetricRow, Strand
 
 FORMAT = 1
@@ -64,5 +64,5 @@ def summary(assessment: Assessment) -> str:
     if strand.interval is None:
         return f"{called}; {label} withheld, {n}"
     unit, interval = row.unit if row is not None else "", strand.interval
-    moved = words.middle(interval, unit)
-    return f"{called}; {label} B − A {moved} ({percent(interval.level)}: {words.bounds(interval, unit)}), {n}"
+    moved = figures.middle(interval, unit)
+    return f"{called}; {label} B − A {moved} ({percent(interval.level)}: {figures.bounds(interval, unit)}), {n}"

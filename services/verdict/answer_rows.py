@@ -22,13 +22,13 @@ GUARDRAILS = 3
 
 P95 = 0.95
 JUDGED_LIVE = "its limit is judged on live traffic"
-NO_QUANTILE = "a quantile of buckets has no interval, the share of slow requests below has one"
-AT_SENDER = f"measured at the sender, network and queueing included; {NO_QUANTILE}"
-AT_GATEWAY = f"about, from counts per bucket, measured at the gateway; {NO_QUANTILE}"
-AT_SERVERS = f"about, from counts per bucket, measured at the arms’ servers; {NO_QUANTILE}"
+NO_QUANTILE = "no interval: see the share of slow requests"
+AT_SENDER = f"measured at the sender, with network and queueing; {NO_QUANTILE}"
+AT_GATEWAY = f"from counts per bucket, measured at the gateway; {NO_QUANTILE}"
+AT_SERVERS = f"from counts per bucket, measured at the arms’ servers; {NO_QUANTILE}"
 NOT_DIVIDED = "counted by the arms’ own servers, requests past the split included"
 NOT_COUNTED = "the counters hold no requests to both arms under one split"
-ABOUT = "about, as only counts per bucket are kept, here of {}; "
+ABOUT = "from counts per bucket, of {}; "
 OWN_ONLY = "only what Decant itself sent is known"
 
 

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.domain.text import count, number
-from services.verdict import words
+from services.verdict import figures, words
 from services.verdict.model import Call, Check, Interval, Light, MetricRow, Strand
 from services.verdict.rule import ABTest, Decides, Rule
 
@@ -62,7 +62,7 @@ def decide(
     broken = [row for row in table if row.limit is not None and row.difference and row.difference.low > row.limit]
     if broken:
         row = broken[0]
-        limit = words.change(row.limit, row.unit)
+        limit = figures.change(row.limit, row.unit)
         return _verdict(
             Call.KEEP,
             f"B breaks a guardrail: {_raised(row)}, for certain beyond the {limit} allowed.",
@@ -148,7 +148,7 @@ def _no_harm(table: Sequence[MetricRow]) -> str:
     """What the guardrails say for B, no more than their intervals carry; "" without any."""
     rails = [(row, row.difference) for row in table if row.limit is not None and row.difference is not None]
     open_ = [
-        f"{row.label.lower()} up to {words.change(found.high, row.unit)} ({words.SOURCES[row.source]})"
+        f"{row.label.lower()} up to {figures.change(found.high, row.unit)} ({words.SOURCES[row.source]})"
         for row, found in rails
         if row.limit is not None and found.high > row.limit
     ]
@@ -162,7 +162,7 @@ def _verdict(call: Call, because: str, fired: str) -> Verdict:
 
 
 def _said(interval: Interval) -> str:
-    return f"B − A is {words.middle(interval, '')}, always-valid interval {words.bounds(interval, '')}"
+    return f"B − A is {figures.middle(interval, '')}, always-valid interval {figures.bounds(interval, '')}"
 
 
 def _beside(strand: Strand) -> str:
@@ -181,5 +181,5 @@ def _waiting(rule: Rule, strands: Sequence[Strand]) -> str:
 
 def _raised(row: MetricRow) -> str:
     assert row.difference is not None
-    raised = words.change(row.difference.estimate, row.unit)
+    raised = figures.change(row.difference.estimate, row.unit)
     return f"its {row.label.lower()} is higher by {raised} ({words.SOURCES[row.source]})"

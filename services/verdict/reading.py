@@ -33,13 +33,13 @@ from services.tracking.row_split import RowSplit
 from services.tracking.runs import RunCatalogue
 from services.traffic.rewards import Reward
 from services.verdict import checks
+from services.verdict.answer_rows import Requests
 from services.verdict.ledger_side import ArmSums, LiveSide, PairedSide, fed_past_split, times_of
 from services.verdict.live import GUARD_SCRAPES, LiveIntervals, counted_by_split, live_intervals, split_history
 from services.verdict.memory import Memory
 from services.verdict.model import Disagreement
 from services.verdict.rows import ReplayRows, replay_rows
 from services.verdict.rule import ABTest
-from services.verdict.service_rows import Requests
 from services.verdict.traffic import bound_of
 
 MOST_REPLAYS = 1000
@@ -204,11 +204,12 @@ class Reading:
         """The growth of the counters in the intervals that one split was in force in."""
         moves = [(c.at, _split_of(c.before), _split_of(c.after)) for c in self.changes]
         known = [(at, before, after) for at, before, after in moves if before is not None or after is not None]
-        now = Split(()) if known else self._unmoved()
+        now = Split(()) if known else self._unmoved
         rule, guard_s = self._rule, GUARD_SCRAPES * self._sources.settings.scrape_interval_s
         blind = times_of(self.undivided)
         return live_intervals(history, split_history(known, now), rule.champion, rule.challenger, guard_s, blind)
 
+    @cached_property
     def _unmoved(self) -> Split:
         """The split of a test in which nobody moved it; empty where nothing tells.
 

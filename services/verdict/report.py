@@ -11,7 +11,7 @@ from html import escape
 from itertools import zip_longest
 
 from services.domain.text import count, moment, percent
-from services.verdict import words
+from services.verdict import figures, words
 from services.verdict.bars import by_metric, interval_bar, shared_axis
 from services.verdict.curves import curve_svg
 from services.verdict.model import Assessment, Call, Cell, Interval, Light, MetricRow, Slice, Strand
@@ -108,7 +108,7 @@ def _metrics(assessment: Assessment) -> str:
             if row.difference is not None:
                 line = row.limit if row.limit is not None else minimum or None
                 bar = interval_bar(row.difference, axis, BETTER[row.better], line=line)
-            cells = (_cell(said, of) for said, of in zip(words.measured(row), (row.a, row.b), strict=True))
+            cells = (_cell(said, of) for said, of in zip(figures.measured(row), (row.a, row.b), strict=True))
             body.append([_name(row), *cells, _difference(row, names), bar])
     head = ("Metric", *(escape(name) for name in names.both), "B − A, interval", "")
     if not body:
@@ -132,10 +132,10 @@ def _difference(row: MetricRow, names: words.ArmNames) -> str:
     said = escape(words.finding(row, names))
     if row.difference is None:
         return f"<small>{said}</small>"
-    limit = f"; limit {words.change(row.limit, row.unit)}" if row.limit is not None else ""
+    limit = f"; limit {figures.change(row.limit, row.unit)}" if row.limit is not None else ""
     return (
-        f"<b>{words.middle(row.difference, row.unit)}</b>"
-        f"<small>{words.bounds(row.difference, row.unit)}</small><small>{said}{limit}</small>"
+        f"<b>{figures.middle(row.difference, row.unit)}</b>"
+        f"<small>{figures.bounds(row.difference, row.unit)}</small><small>{said}{limit}</small>"
     )
 
 
@@ -171,8 +171,8 @@ def _strand(assessment: Assessment, strand: Strand) -> str:
 
 
 def _interval(interval: Interval) -> str:
-    p = ", " + f"p {words.p_value(interval.p)}".replace(" ", NO_BREAK) if interval.p is not None else ""
-    return f"{words.middle(interval, '')}, {words.bounds(interval, '')} at {words.level(interval.level)}{p}"
+    p = ", " + f"p {figures.p_value(interval.p)}".replace(" ", NO_BREAK) if interval.p is not None else ""
+    return f"{figures.middle(interval, '')}, {figures.bounds(interval, '')} at {figures.level(interval.level)}{p}"
 
 
 def _disagreements(assessment: Assessment) -> str:
@@ -184,9 +184,9 @@ def _disagreements(assessment: Assessment) -> str:
         [
             str(d.replay),
             str(d.row),
-            *(escape(said) for said in (words.shown(d.truth), *answers, *rewards)),
+            *(escape(said) for said in (figures.shown(d.truth), *answers, *rewards)),
         ]
-        for d, answers, rewards in zip(found, words.answers(found), words.rewards(found), strict=True)
+        for d, answers, rewards in zip(found, figures.answers(found), figures.rewards(found), strict=True)
     ]
     return _wide(_table(head, body)) if body else ""
 
@@ -199,15 +199,15 @@ def _slices(assessment: Assessment) -> str:
     if not assessment.slices:
         return note
     ordered = sorted(assessment.slices, key=lambda s: s.shrunk)
-    moved = words.changes([x for s in ordered for x in (s.difference, s.shrunk)])
+    moved = figures.changes([x for s in ordered for x in (s.difference, s.shrunk)])
     body = [[escape(s.label), count(s.n), moved[2 * i], moved[2 * i + 1], _found(s)] for i, s in enumerate(ordered)]
     return answer + _wide(_table(("Rows with", "n", "B − A", "after shrinkage", "found"), body)) + note
 
 
 def _found(one: Slice) -> str:
     """What a part of the rows shows: `loss, q 0.004; unlike the rest, q 0.01`."""
-    side = f"{one.side}, q {words.p_value(one.q)}" if one.side else "neither loss nor gain shown"
-    return escape(f"{side}; unlike the rest, q {words.p_value(one.q_apart)}" if one.apart else side)
+    side = f"{one.side}, q {figures.p_value(one.q)}" if one.side else "neither loss nor gain shown"
+    return escape(f"{side}; unlike the rest, q {figures.p_value(one.q_apart)}" if one.apart else side)
 
 
 def _marks(assessment: Assessment) -> str:

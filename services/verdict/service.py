@@ -15,10 +15,8 @@ from services.traffic.replay import ReplayMode, ReplaySpec
 from services.traffic.rewards import Reward
 from services.verdict.assessing import Assessing
 from services.verdict.model import Assessment
-from services.verdict.reading import MOST_REPLAYS, Sources
+from services.verdict.reading import MOST_CHANGES, MOST_REPLAYS, Sources
 from services.verdict.rule import ABTest, Decides, LiveFrom, Rule, assumed, usual_live_from
-
-MOST_CHANGES = 1000
 
 
 class Verdicts:

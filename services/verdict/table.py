@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from services.stats import difference
 from services.stats.difference import Difference
 from services.stats.sums import Sums
-from services.verdict import words
+from services.verdict import figures
+from services.verdict.answer_rows import NOT_COUNTED, OWN_ONLY, Requests, rows_of_requests, rows_of_sums
 from services.verdict.ledger_side import ArmSums, PairedSide
 from services.verdict.model import Cell, Interval, MetricRow, Strand
 from services.verdict.paired import known
 from services.verdict.rule import LiveFrom, Rule, Source
-from services.verdict.service_rows import NOT_COUNTED, OWN_ONLY, Requests, rows_of_requests, rows_of_sums
 
 ROUNDING = 1e-4
 """Differences below this share of the means are not to be seen in the four figures that are shown of them."""
@@ -106,7 +106,7 @@ def _not_the_means(strand: Strand) -> str:
     how = "weighted by the split in force" if strand.read_from is LiveFrom.COUNTERS else "compared within each split"
     if strand.source is Source.PAIRED:
         how = "over rows that both answered"
-    return f"adjusted, {how}: the plain difference of the means would be {words.change(plain, '')}"
+    return f"adjusted, {how}: the plain difference of the means would be {figures.change(plain, '')}"
 
 
 def _quality(view: _View) -> list[MetricRow]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from services.domain import ChangeNote
 from services.errors import DecantError, InvalidInput, NotFound
+from services.verdict.answer_rows import GUARDRAILS, JUDGED_LIVE
 from services.verdict.decide import decide
 from services.verdict.model import (
     Assessment,
@@ -30,7 +31,6 @@ from services.verdict.model import (
 )
 from services.verdict.rule import ABTest, Decides, LiveFrom, Rule, Source
 from services.verdict.service import no_test
-from services.verdict.service_rows import GUARDRAILS, JUDGED_LIVE
 from services.verdict.traffic import unread_strand
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

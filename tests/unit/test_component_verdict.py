@@ -19,11 +19,11 @@ from app.components.verdict_start import test_label as label_of
 from app.components.verdict_table import level_note, table_html
 from app.components.verdict_trust import strip_html
 from app.components.verdict_why import strand_table, window_line
-from services.verdict import words
+from services.verdict import figures, words
+from services.verdict.answer_rows import JUDGED_LIVE
 from services.verdict.model import Assessment, Interval, Light, Side, Slice, Strand
 from services.verdict.report_style import DARK_LIGHTS, LIGHTS
 from services.verdict.rule import Decides, Rule, Source
-from services.verdict.service_rows import JUDGED_LIVE
 from tests.support.verdicts import DISAGREEMENTS, EXAMPLES, START, distrust, keep, running, ship, unread
 
 COLORS = {"a": "#aaaaaa", "b": "#bbbbbb", "": "#000000"}
@@ -242,7 +242,7 @@ class TestFigure:
         only = replace(live, curve=live.curve[-1:])
         said = words.one_look(only).replace("\u202f", " ")
         assert said.startswith("One look so far, which is no curve yet: after 1,240 rewards, B − A is ")
-        assert words.bounds(only.curve[0].interval, "") in said and "95 % always-valid interval" in said
+        assert figures.bounds(only.curve[0].interval, "") in said and "95 % always-valid interval" in said
 
     def test_withheld_it_says_why_instead(self):
         found = distrust()
@@ -297,13 +297,13 @@ class TestSentences:
         table = disagreement_table(DISAGREEMENTS, words.ArmNames("A", "B"))
         assert table["Row"] == [4745, 17, 2210, 981]
         assert table["A said"][0] == "5.61"
-        assert table["B − A"][0] == words.change(DISAGREEMENTS[0].reward_b - DISAGREEMENTS[0].reward_a, "")
+        assert table["B − A"][0] == figures.change(DISAGREEMENTS[0].reward_b - DISAGREEMENTS[0].reward_a, "")
 
     @pytest.mark.parametrize(
         ("value", "said"), [([[5.25]], "5.25"), (True, "True"), ("red", "red"), (None, "—"), ([1, 2], "[1, 2]")]
     )
     def test_any_answer_can_be_shown(self, value, said):
-        assert words.shown(value) == said
+        assert figures.shown(value) == said
 
     def test_welch_stands_beside_what_decides(self):
         strand = paired_of(ship())

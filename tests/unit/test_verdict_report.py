@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from app import theme
-from services.verdict import words
+from services.verdict import figures, words
 from services.verdict.bars import Axis, interval_bar, shared_axis
 from services.verdict.curves import curve_svg
 from services.verdict.model import Assessment, Cell, Check, Disagreement, Interval, Light, Mark, MetricRow, Slice
@@ -73,8 +73,8 @@ def test_it_says_the_call_the_reason_the_rule_and_every_number():
     assert all(c.title in text and c.sentence in text for c in found.checks)
     assert all(row.label in text for row in found.table)
     assert found.paired and found.paired.interval
-    assert words.change(found.paired.interval.estimate, "") in text
-    assert words.bounds(found.paired.interval, "") in text
+    assert figures.change(found.paired.interval.estimate, "") in text
+    assert figures.bounds(found.paired.interval, "") in text
     assert "n 500" in text
     assert "4745" in text  # the row on which the arms differ most
     assert "alcohol 8.0 to 9.4" in text
@@ -127,18 +127,18 @@ def test_the_colours_are_the_dashboards():
 
 class TestWords:
     def test_shares_differ_by_points(self):
-        assert words.change(0.021, "share").replace("\u202f", " ") == "+2.1 points"
-        assert words.change(-0.01, "share").replace("\u202f", " ") == "−1 point"
-        assert words.value(0.021, "share").replace("\u202f", " ") == "2.1 %"
+        assert figures.change(0.021, "share").replace("\u202f", " ") == "+2.1 points"
+        assert figures.change(-0.01, "share").replace("\u202f", " ") == "−1 point"
+        assert figures.value(0.021, "share").replace("\u202f", " ") == "2.1 %"
 
     def test_a_difference_has_its_sign_and_unit(self):
-        assert words.change(0.004, "") == "+0.004"
-        assert words.change(-1.3, "ms").replace("\u202f", " ") == "−1.3 ms"
-        assert words.change(0.0, "") == "0"
-        assert words.change(None, "") == words.change(float("nan"), "") == "—"
+        assert figures.change(0.004, "") == "+0.004"
+        assert figures.change(-1.3, "ms").replace("\u202f", " ") == "−1.3 ms"
+        assert figures.change(0.0, "") == "0"
+        assert figures.change(None, "") == figures.change(float("nan"), "") == "—"
 
     def test_bounds_name_the_unit_once(self):
-        said = words.bounds(Interval(0, -0.004, 0.011, 0.95), "share").replace("\u202f", " ")
+        said = figures.bounds(Interval(0, -0.004, 0.011, 0.95), "share").replace("\u202f", " ")
         assert said == "−0.4 to +1.1 points"
 
     def test_the_call_is_not_said_twice(self):
@@ -278,7 +278,7 @@ def test_the_levels_and_the_source_that_decides_are_said():
 
 def test_answers_and_rewards_of_rows_have_the_same_decimals():
     found = ship().disagreements
-    assert words.answers(found)[1] == ("5.92", "5.20")
-    assert words.rewards(found)[0] == ("0.1490", "0.2912")
+    assert figures.answers(found)[1] == ("5.92", "5.20")
+    assert figures.rewards(found)[0] == ("0.1490", "0.2912")
     labels = (replace(found[0], prediction_a="good", prediction_b=[5.0]),)
-    assert words.answers(labels) == [("good", "5")]
+    assert figures.answers(labels) == [("good", "5")]
