@@ -88,25 +88,11 @@ class Ledger:
         with connect(self._database) as connection:
             return read_pair_rows(connection, replay)
 
-    def top_rewards(
-        self,
-        namespace: str,
-        deployment: str,
-        predictor: str,
-        *,
-        limit: int = 200,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        replay: int | None = None,
-        paired: bool | None = None,
-    ) -> NDArray[np.float64]:
-        """The rewards of one arm that are largest in absolute value, largest first, shape (at most limit,).
-
-        `paired` chooses rows of paired replays (True), all others (False) or both (None).
-        """
+    def top_rewards(self, replays: Sequence[int], predictor: str, limit: int) -> NDArray[np.float64]:
+        """The rewards of one arm in these replays that are largest in absolute value, largest first, shape (at most
+        limit,)."""
         with connect(self._database) as connection:
-            scope = Scope(namespace, deployment, since, until, replay)
-            return top_rewards(connection, scope, predictor, limit, paired)
+            return top_rewards(connection, replays, predictor, limit)
 
     # -- what arrives late -----------------------------------------------------------------------------------------
 

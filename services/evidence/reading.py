@@ -12,7 +12,6 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from services.domain import PAIRED
 from services.evidence.blocks import Block, PairBlock, Row, gap, pair_at
 from services.evidence.recording import (
     ASKED_AT_ONCE,
@@ -196,29 +195,15 @@ def read_pair_rows(connection: sa.Connection, replay: int) -> PairRows:
     )
 
 
-def top_rewards(
-    connection: sa.Connection, scope: Scope, predictor: str, limit: int, paired: bool | None
-) -> NDArray[np.float64]:
-    """The rewards of one arm that are largest in absolute value, largest first, shape (at most limit,).
+def top_rewards(connection: sa.Connection, replays: Sequence[int], predictor: str, limit: int) -> NDArray[np.float64]:
+    """The rewards of one arm in these replays, by absolute value, largest first, shape (at most limit,).
 
-    As `widest_pairs` does, without a look at every row.
-
-    `paired` chooses rows of paired replays (True), all others (False) or both (None).
+    Read from both ends of the index `outcomes_by_reward`, so it costs the same whatever else the replays hold.
     """
-    query = sa.select(blocks.c.id).where(*scope.of(blocks), blocks.c.predictor == predictor, blocks.c.reward_n > 0)
-    if paired is not None:
-        query = query.where((blocks.c.segment == PAIRED) if paired else (blocks.c.segment != PAIRED))
-    # A block that the scope cuts may owe its largest reward to a row outside: all of those are opened.
-    cut = [blocks.c.first_at < edge for edge in (scope.since,) if edge is not None]
-    cut += [blocks.c.last_at >= edge for edge in (scope.until,) if edge is not None]
-    outside = sa.or_(sa.false(), *cut)
-    whole = query.where(sa.not_(outside)).order_by(blocks.c.reward_largest.desc(), blocks.c.id).limit(limit)
-    opened = {*connection.execute(whole).scalars(), *connection.execute(query.where(outside)).scalars()}
-    found: list[float] = []
-    for some in chunks(sorted(opened), ASKED_AT_ONCE):
-        rewards = sa.select(outcomes.c.reward, outcomes.c.at).where(
-            outcomes.c.block.in_(some), outcomes.c.reward.is_not(None)
-        )
-        found += [reward for reward, at in connection.execute(rewards) if scope.holds(at)]
+    reward, found = outcomes.c.reward, list[float]()
+    for replay in replays:
+        for sign, order in ((reward >= 0, reward.desc()), (reward < 0, reward)):
+            query = sa.select(reward).where(outcomes.c.replay == replay, outcomes.c.predictor == predictor, sign)
+            found += connection.execute(query.order_by(order).limit(limit)).scalars()
     values = np.array(found, dtype=np.float64)
     return values[np.argsort(-np.abs(values), kind="stable")][:limit]

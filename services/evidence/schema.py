@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-REVISION = "0007"
+REVISION = "0008"
 """The revision of services/evidence/migrations that makes these tables."""
 
 VERSION_TABLE = "decant_schema"
@@ -78,6 +78,15 @@ outcomes = sa.Table(
     # One row of a replay counts once, however often the worker was killed and resumed; once per arm if sent to both.
     sa.UniqueConstraint("replay", "row", "pass", "arm", name="one_outcome_per_row"),
     sa.Index("outcomes_by_deployment", "namespace", "deployment", "at"),
+    # The largest rewards of an arm, for the tail of their distribution: no sum tells it, and reading all takes seconds.
+    sa.Index(
+        "outcomes_by_reward",
+        "replay",
+        "predictor",
+        "reward",
+        sqlite_where=sa.text("reward IS NOT NULL"),
+        postgresql_where=sa.text("reward IS NOT NULL"),
+    ),
 )
 
 blocks = sa.Table(

@@ -32,6 +32,9 @@ TOP_SHARE = 0.10
 HILL = 1.0
 """A tail index at or below 1 means that the reward has no finite mean."""
 HILL_TOP = 0.05
+HILL_MOST = 2_500
+"""Most values in the tail. They tell the index to 2 % (its standard error is index/sqrt(k)), and more would not make it
+truer: an estimate of the far tail has to go further out as n grows (k to infinity, k/n to 0)."""
 BETWEEN_READS = 2
 """Rewards by which a sum may be ahead of its count in one interval."""
 BATCH_SHARE = 0.20
@@ -163,21 +166,27 @@ def not_ours(n: ArrayLike, s: ArrayLike, name: str, *, bound: float | None) -> s
     return f"rewards above {bound:g}: these are not rewards of this test. {said}"
 
 
-def hill(values: ArrayLike, n: int | None = None, *, top: float = HILL_TOP) -> float | None:
-    """Hill's estimate of the tail index from the largest `top` of n positive values.
+def tail_size(n: int) -> int:
+    """How many of n values are the tail that `hill` looks at."""
+    return min(int(n * HILL_TOP), HILL_MOST)
+
+
+def hill(values: ArrayLike, n: int | None = None) -> float | None:
+    """Hill's estimate of the tail index from the largest HILL_TOP of n positive values, at most HILL_MOST.
 
     Args:
-        values: all values, or at least the largest `top` * n + 1 of them; shape (k,), any order.
+        values: all values, or at least the largest `tail_size(n) + 1` of them; shape (k,), any order.
         n: how many values there are in all; the number given if None.
 
     Returns:
         The index: the mean is finite above 1, the variance above 2. inf if the tail is flat. None if fewer than ten
         values lie in the tail, or too few were given.
 
-    Source: Hill, Annals of Statistics 3 (1975): k / sum ln(x_(i)/x_(k+1)) over the k largest.
+    Source: Hill, Annals of Statistics 3 (1975): k / sum ln(x_(i)/x_(k+1)) over the k largest. Mason, Annals of
+    Probability 10 (1982): it finds the index if k grows and k/n falls to 0.
     """
     found = np.sort(np.asarray(values, dtype=np.float64).ravel())[::-1]
-    k = int((len(found) if n is None else n) * top)
+    k = tail_size(len(found) if n is None else n)
     if k < 10 or len(found) <= k or not found[k] > 0:
         return None
     logs = float(np.log(found[:k] / found[k]).sum())

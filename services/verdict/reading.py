@@ -44,7 +44,6 @@ from services.verdict.traffic import bound_of
 
 MOST_REPLAYS = 1000
 MOST_CHANGES = 1000
-MOST_SEARCHED = 50_000
 SHOWN_DISAGREEMENTS = 10
 READ_LEDGER = "A new test can read it from the ledger instead."
 STILL_S = 30.0
@@ -129,13 +128,10 @@ class Reading:
         return next((c for c in later if c.what == UNDO_DECISION and any(said in c.why for said in taken)), None)
 
     def top_rewards(self, arm: str, sums: ArmSums, replays: Sequence[int]) -> NDArray[np.float64]:
-        """The largest rewards of an arm in these replays; none where the reward is bounded or they would have to be
-        sought among too many."""
-        if bound_of(self._rule.reward) is not None or sums.reward.n > MOST_SEARCHED:
+        """The largest rewards of an arm in these replays, as many as its tail takes; none of a bounded reward."""
+        if bound_of(self._rule.reward) is not None:
             return np.array([])
-        limit = int(sums.reward.n * gates.HILL_TOP) + 1
-        found = [self._store.ledger.top_rewards(*self._where, arm, limit=limit, replay=number) for number in replays]
-        return np.sort(np.concatenate(found))[::-1][:limit] if found else np.array([])
+        return self._store.ledger.top_rewards(replays, arm, gates.tail_size(sums.reward.n) + 1)
 
     def rows(self, paired: PairedSide) -> list[ReplayRows]:
         return replay_rows(self._store.ledger, paired.replays, paired.pairs)

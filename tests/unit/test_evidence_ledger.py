@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from services.domain import PAIRED, OutcomeStatus
+from services.domain import PAIRED, Outcome, OutcomeStatus
 from services.errors import Unavailable
 from services.evidence.blocks import BLOCK_ROWS, Block, PairBlock
 from services.evidence.database import open_database
@@ -174,12 +175,35 @@ def test_the_largest_disagreements_and_the_largest_rewards(store: EvidenceStore)
     top = by_row["b", found[0].row]
     assert (found[0].prediction_b, found[0].reward_b, found[0].truth) == (top.prediction, top.reward, 6)
 
-    rewards = sorted((o.reward for o in batch if o.predictor == "b"), reverse=True)
-    assert list(store.ledger.top_rewards("seldon", "wine", "b", limit=20)) == rewards[:20]
-    assert len(store.ledger.top_rewards("seldon", "wine", "b", paired=False)) == 0
-    late = AT + timedelta(seconds=650)
-    expected = sorted((o.reward for o in batch if o.predictor == "b" and o.at >= late), reverse=True)
-    assert list(store.ledger.top_rewards("seldon", "wine", "b", limit=20, since=late)) == expected[:20]
+
+def test_the_largest_rewards_of_an_arm_whatever_their_sign(store: EvidenceStore) -> None:
+    paired_replay(store)
+    new_replay(store)
+    chance = random.Random(5)
+    rows = [paired(r, arm, reward=chance.gauss(0.5, 1)) for r in range(700) for arm in "ab"]
+    more = [outcome(r, "b", replay=2, reward=chance.gauss(0.5, 1) if r % 3 else None) for r in range(300)]
+    store.ledger.record([*rows, *more])
+
+    def largest(outcomes: Sequence[Outcome]) -> list[float]:
+        return sorted((o.reward for o in outcomes if o.predictor == "b" and o.reward is not None), key=abs)[::-1]
+
+    assert list(store.ledger.top_rewards([1], "b", 20)) == largest(rows)[:20]
+    assert list(store.ledger.top_rewards([1, 2], "b", 200)) == largest([*rows, *more])[:200]
+    assert list(store.ledger.top_rewards([2], "b", 1000)) == largest(more)
+    assert len(store.ledger.top_rewards([], "b", 20)) == len(store.ledger.top_rewards([2], "a", 20)) == 0
+
+
+def test_the_largest_rewards_are_read_in_order_and_not_sought(store: EvidenceStore, database: sa.Engine) -> None:
+    """A million rows must not be looked through: the index holds all that is asked, from both ends."""
+    asked: list[tuple[str, Any]] = []
+    sa.event.listen(database, "before_cursor_execute", lambda *said: asked.append((said[2], said[3])))
+    store.ledger.top_rewards([1], "b", 20)
+    queries = [(statement, values) for statement, values in asked if statement.startswith("SELECT")]
+    assert len(queries) == 2
+    with database.connect() as connection:
+        for statement, values in queries:
+            (step,) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+            assert step.detail.startswith("SEARCH outcomes USING COVERING INDEX outcomes_by_reward")
 
 
 def test_all_pairs_of_a_replay_as_arrays(store: EvidenceStore) -> None:

@@ -50,7 +50,7 @@ def test_a_database_from_before_revisions_is_migrated_with_its_rows(tmp_path: Pa
     with database.connect() as connection:
         assert upgrade.current(connection) == REVISION
         indexes = {index["name"] for index in sa.inspect(connection).get_indexes("outcomes")}
-    assert {"ix_outcomes_puid", "outcomes_by_deployment", "ix_outcomes_block"} <= indexes
+    assert {"ix_outcomes_puid", "outcomes_by_deployment", "ix_outcomes_block", "outcomes_by_reward"} <= indexes
     database.dispose()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -124,6 +125,45 @@ def test_hill_finds_the_index_of_a_pareto(index: float):
 
 def test_hill_of_the_tutorials_reward_is_one_half():
     assert gates.hill(1 / np.random.default_rng(2).normal(0, 0.75, 50_000) ** 2) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("values", "index"),
+    [
+        (lambda rng: 1 / rng.normal(0, 0.75, 1_000_000) ** 2, 0.5),  # the tutorial's
+        (lambda rng: rng.pareto(0.9, 1_000_000) + 1, 0.9),
+        (lambda rng: rng.pareto(1.2, 1_000_000) + 1, 1.2),
+    ],
+)
+def test_hill_tells_the_index_of_a_million(values: Callable[[np.random.Generator], np.ndarray], index: float):
+    every = values(np.random.default_rng(7))
+    k = gates.tail_size(len(every))
+    assert k == gates.HILL_MOST  # as of 50,000 rewards
+    found = gates.hill(every)
+    assert found == pytest.approx(index, rel=4 / math.sqrt(k))
+    assert gates.hill(np.sort(every)[-k - 1 :], len(every)) == found
+
+
+@pytest.mark.parametrize("light", ["lognormal", "exponential", "uniform"])
+def test_a_million_rewards_with_a_mean_pass(light: str):
+    every = getattr(np.random.default_rng(7), light)(size=1_000_000)
+    index = gates.hill(every)
+    assert index is not None
+    assert index > 2
+
+
+def test_a_heavy_tail_behind_one_reward_in_fifty_is_seen_further_out():
+    """Among the largest 5 % of a million most rewards are ordinary, and hide it."""
+    rng = np.random.default_rng(11)
+    every = np.where(rng.random(1_000_000) < 0.02, rng.pareto(0.9, 1_000_000), rng.normal(5, 1, 1_000_000))
+    index = gates.hill(every)
+    assert index is not None
+    assert index < gates.HILL
+
+
+@pytest.mark.parametrize(("n", "k"), [(199, 9), (200, 10), (4_898, 244), (50_000, 2_500), (1_000_000, 2_500)])
+def test_the_tail_is_a_twentieth_and_at_most_2500(n: int, k: int):
+    assert gates.tail_size(n) == k
 
 
 def test_hill_says_nothing_on_little():
