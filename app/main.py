@@ -1,7 +1,4 @@
-"""The browser entry: page configuration and navigation, no logic.
-
-Start it with `python -m streamlit run app/main.py` from the root of the checkout.
-"""
+"""What a visitor's session runs: page configuration and navigation, no logic. `server.py` serves it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def prepare(settings: Settings) -> list[str]:
     """
     check_exposure(settings, settings.dashboard_address)
     command = [
-        *(sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py")),
+        *(sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "server.py")),
         f"--server.port={settings.dashboard_port}",
         f"--server.address={settings.dashboard_address}",
         "--server.headless=true",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from services.settings.base import Group
+from services.settings.base import Group, listed
 
 SignIn = Literal["off", "oidc"]
+_SITE = re.compile(r"https?://(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:\d{1,5})?")
+"""What a Content-Security-Policy calls a host source, with a scheme."""
 
 
 class SignInSettings(Group):
@@ -64,6 +67,11 @@ class SignInSettings(Group):
         description="Listen there without sign-in all the same: everybody who reaches the dashboard may then change "
         "everything.",
     )
+    frame_ancestors: str = Field(
+        "",
+        description="Sites that may show the dashboard in a frame, separated by commas: `https://wiki.example.com`, "
+        "`https://*.example.com`. Empty: none.",
+    )
 
     @field_validator("dashboard_address")
     @classmethod
@@ -78,3 +86,16 @@ class SignInSettings(Group):
         if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query):
             raise ValueError("is not an address like https://decant.example.com, without a path")
         return value
+
+    @field_validator("frame_ancestors")
+    @classmethod
+    def _are_sites(cls, value: str) -> str:
+        for site in listed(value):
+            if not _SITE.fullmatch(site):
+                raise ValueError(f"{site} is not a site like https://wiki.example.com, without a path")
+        return value
+
+    @property
+    def framing_sites(self) -> list[str]:
+        """Those of `frame_ancestors`."""
+        return listed(self.frame_ancestors)

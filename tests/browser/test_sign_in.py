@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
@@ -19,11 +16,12 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 from app import asked
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
-from services.settings import ROOT, Settings
+from services.settings import Settings
 from tests.browser.conftest import CALL, keep
 from tests.support.browser import HEIGHT, PAGES, WIDE, Visitor
+from tests.support.dashboard_process import dashboard
 from tests.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider
-from tests.support.waiting import free_ports, wait_until
+from tests.support.waiting import wait_until
 
 ADA, VERA = "ada@example.com", "vera@example.com"
 HARMLESS = {"Sign out", "Newer", "Older", "Untick all", "Back to the default", "Show the run"}
@@ -42,47 +40,15 @@ def provider() -> Iterator[OidcProvider]:
 @pytest.fixture(scope="module")
 def signed(tmp_path_factory: pytest.TempPathFactory, provider: OidcProvider) -> Iterator[Settings]:
     """A dashboard that signs people in: Ada is a lead by name, everybody else a viewer."""
-    folder = tmp_path_factory.mktemp("signed")
-    dashboard, gateway, mlflow, prometheus = free_ports(4)
     values = {
-        "state_dir": folder / "state",
-        "dashboard_port": dashboard,
-        "gateway_port": gateway,
-        "mlflow_port": mlflow,
-        "mlflow_tracking_uri": f"sqlite:///{folder / 'mlflow.db'}",
-        "prometheus_port": prometheus,
         "sign_in": "oidc",
         "leads": ADA,
         "oidc_issuer": provider.issuer,
         "oidc_client_id": CLIENT_ID,
         "oidc_client_secret": CLIENT_SECRET,
     }
-    settings = Settings(**values)
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DECANT_", "MLFLOW_"))}
-    own = {f"DECANT_{name.upper()}": str(value) for name, value in values.items()}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.signed_dashboard"],
-            cwd=ROOT,
-            env={**inherited, **own, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        wait_until(lambda: _answers(settings, process, folder / "log"), timeout_s=180, what="the dashboard to answer")
+    with dashboard(tmp_path_factory.mktemp("signed"), values, "tests.support.signed_dashboard") as settings:
         yield settings
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _answers(settings: Settings, process: subprocess.Popen[bytes], log: Path) -> bool:
-    assert process.poll() is None, f"the dashboard ended:\n{log.read_text()}"
-    try:
-        return httpx.get(f"{settings.dashboard_url.rstrip('/')}/_stcore/health", timeout=2).is_success
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.fixture(scope="module")

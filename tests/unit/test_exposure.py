@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from services.access.exposure import check_exposure, loopback, open_gateway
+from services.access.headers import response_headers
 from services.access.provider import check_provider, secrets_file, write_secrets
 from services.errors import InvalidInput, Unavailable
 from services.runtime.dashboard import prepare
@@ -79,6 +80,28 @@ def test_streamlit_is_told_where_to_listen_and_which_names_are_its_own(tmp_path:
     assert "--server.enableXsrfProtection=true" in public
     anywhere = prepare(settings(tmp_path, dashboard_address="0.0.0.0", allow_without_sign_in=True))
     assert "--server.allowedHosts=*" in anywhere
+
+
+def test_nobody_may_frame_the_dashboard_but_the_sites_that_are_named(tmp_path: Path) -> None:
+    nobody = response_headers(settings(tmp_path))
+    assert (nobody["content-security-policy"], nobody["x-frame-options"]) == ("frame-ancestors 'none'", "DENY")
+    sites = "https://wiki.example.com, https://*.intern.example:8443,http://localhost:3000"
+    some = response_headers(settings(tmp_path, frame_ancestors=sites))
+    assert some["content-security-policy"] == f"frame-ancestors {sites.replace(',', ' ').replace('  ', ' ')}"
+    assert "x-frame-options" not in some, "it can name no site, and a browser may heed it beside the other"
+    assert all(found["x-content-type-options"] == "nosniff" for found in (nobody, some))
+
+
+@pytest.mark.parametrize(
+    "site",
+    ["wiki.example.com", "https://x/wiki", "*", "https://", "https://x; script-src *", "https://x\nset-cookie: a"],
+)
+def test_what_is_no_site_is_refused_before_it_is_a_header(
+    site: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DECANT_FRAME_ANCESTORS", site)
+    with pytest.raises(InvalidInput, match=r"(?s)DECANT_FRAME_ANCESTORS: .* is not a site"):
+        load_settings(state_dir=tmp_path)
 
 
 def test_what_streamlit_needs_is_written_for_this_user_alone(tmp_path: Path) -> None:
