@@ -66,7 +66,8 @@ def check_metrics(name: str, namespace: str, as_json: bool) -> None:
     """Say what is wrong with the metrics of a deployment, and how to mend it.
 
     Targets that are missing or scraped twice, absent labels, windows shorter than two scrapes, rewards of zero that
-    were dropped, rewards that are negative, buckets too coarse. Exit code 11 if numbers are wrong by it.
+    were dropped, rewards that are negative, buckets too coarse, a test that outlasts Prometheus' retention. Exit code
+    11 if numbers are wrong by it.
 
     \b
     Example: python -m app check-metrics wine
@@ -74,7 +75,8 @@ def check_metrics(name: str, namespace: str, as_json: bool) -> None:
     """
     built = services()
     namespace, name = deployment_key(name, namespace)
-    symptoms = built.metrics.examine(built.engine.get(namespace, name).deployment)
+    deployment = built.engine.get(namespace, name).deployment
+    symptoms = built.metrics.examine(deployment, built.verdicts.counted_since(namespace, name))
     if as_json:
         put_json(plain(symptoms))
     elif not symptoms:

@@ -27,8 +27,8 @@ def draw_check(symptoms: Sequence[Symptom] | None) -> None:
         if not symptoms:
             st.caption(
                 "Every predictor is scraped once, often enough for the windows of the charts, with the labels that "
-                "tell arms apart; every feedback is counted, no sum of rewards falls, and the buckets of latency are "
-                "fine enough."
+                "tell arms apart; every feedback is counted, no sum of rewards falls, the buckets of latency are fine "
+                "enough, and a test that is read from the counters is held from its beginning."
             )
         for symptom in symptoms:
             st.markdown(f"**{escape(symptom.sentence)}**  \n{escape(symptom.mend)}")

@@ -25,7 +25,7 @@ READS: Methods = _of(
     predictions="request_for",
     replays="get recent size waiting",
     publications="get prepare recent waiting",
-    metrics="answers base_url chart examine history last_sample ping rates_now router_counts tiles totals",
+    metrics="answers base_url chart examine history kept last_sample ping rates_now router_counts tiles totals",
     store="arm_ledger changes count_outcomes export_scope first_change intended_changes outcomes outcomes_as ping "
     "recorded_rows",
     store__replays="get in_state recent",
@@ -37,7 +37,7 @@ READS: Methods = _of(
     store__leases="holder holders holds shared",
     store__decisions="get recent unfinished",
     preflight="check left_out",
-    verdicts="assess propose repeats running tests unlike",
+    verdicts="assess counted_since propose repeats running tests unlike",
     decisions="get preview recent rehearse report standing",
     health="all one",
 )

@@ -58,8 +58,9 @@ class PrometheusDoor:
         # A proxy from the environment must not swallow what never leaves the machine.
         session.trust_env = urlsplit(base_url).hostname not in ("127.0.0.1", "localhost", "::1")
         access.dress(session)
+        self._session, self._url = session, base_url.rstrip("/")
         self._client = PrometheusConnect(
-            url=base_url.rstrip("/"),
+            url=self._url,
             session=session,
             # Without `read`, a wait for bytes that ran out would look like a connection that failed.
             retry=Retry(total=0, read=False),
@@ -104,6 +105,14 @@ class PrometheusDoor:
             return list(self._client.custom_query_range(promql, start, end, str(step_s), params=exact))
         except (requests.RequestException, PrometheusApiClientException, KeyError, TypeError) as error:
             raise self._translate(error, self._timeout_s) from error
+
+    def retention(self) -> str:
+        """How long samples are kept, in Prometheus' words; "" where what answers does not say, as Thanos and Mimir."""
+        try:
+            answer = self._session.get(f"{self._url}/api/v1/status/runtimeinfo", timeout=PROBE_TIMEOUT_S)
+            return str(answer.json()["data"]["storageRetention"]) if answer.ok else ""
+        except (requests.RequestException, ValueError, KeyError, TypeError):
+            return ""
 
     def _silent(self, waited_s: float) -> Unavailable:
         return Unavailable(PART, f"no answer from {self._shown} within {waited_s:g} s", HINT)

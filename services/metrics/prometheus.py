@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from services.metrics.examining import examine
 from services.metrics.history import CounterHistory, read_history
 from services.metrics.model import QUANTILES, UNITS, ArmTotals, Chart, ChartData, Series, Tiles
 from services.metrics.queries import PLAIN, Labels, Router, Selection
+from services.metrics.retention import Kept, read_kept
 from services.metrics.symptoms import Symptom, recognise
 
 LAST_SAMPLE_WITHIN_S = 86_400
@@ -169,15 +171,23 @@ class MetricsReader:
         """What every counter of the deployment grew by, interval by interval."""
         return read_history(self._door, self._select(namespace, deployment), start, end, self._scrape_s)
 
+    def kept(self, start: datetime) -> Kept:
+        """Whether what has been counted since `start` is still held from the beginning, and until when it will be."""
+        return read_kept(self._door, self._labels, start, datetime.now(UTC), self._scrape_s)
+
     def answers(self, namespace: str, deployment: str, start: datetime, end: datetime, slow_ms: float) -> AnswerHistory:
         """How the deployment's live requests were answered, interval by interval; `slow_ms`: what counts as slow."""
         return read_answers(self._door, self._select(namespace, deployment), start, end, self._scrape_s, slow_ms)
 
-    def examine(self, deployment: Deployment) -> list[Symptom]:
-        """What is wrong with the metrics of a deployment, the worst first; empty when nothing is to be seen."""
+    def examine(self, deployment: Deployment, since: datetime | None = None) -> list[Symptom]:
+        """What is wrong with the metrics of a deployment, the worst first; empty when nothing is to be seen.
+
+        `since` is the beginning of a test that is read from its counters, if one runs.
+        """
         predictors = [predictor.name for predictor in deployment.predictors]
+        found = examine(self._door, self._select(deployment.namespace, deployment.name), predictors)
         return recognise(
-            examine(self._door, self._select(deployment.namespace, deployment.name), predictors),
+            found if since is None else replace(found, kept=self.kept(since)),
             namespace=deployment.namespace,
             deployment=deployment.name,
             predictors=predictors,

@@ -13,6 +13,7 @@ from itertools import pairwise
 from statistics import median
 
 from services.metrics.queries import MIN_SCRAPES
+from services.metrics.retention import RAISE, Kept, going, lost
 
 EXECUTOR_PORT, WRAPPER_PORT = 8000, 6000
 """Where Seldon's pods show the counters of requests, and those of rewards. Both are container ports named `metrics`."""
@@ -45,6 +46,8 @@ class Fault(StrEnum):
     NO_REWARDS = "no-rewards-counter"
     LABELS_ABSENT = "labels-absent"
     SCRAPED_TWICE = "scraped-twice"
+    FORGOTTEN = "beginning-forgotten"
+    FORGETS_SOON = "retention-too-short"
     SLOW_SCRAPES = "slow-scrapes"
     ZERO_REWARDS = "zero-rewards-dropped"
     NEGATIVE_REWARDS = "negative-rewards"
@@ -74,6 +77,7 @@ class Found:
         counted: feedbacks in the counters of rewards, by predictor, since then.
         reward_resets: by predictor, how often a sum of rewards fell although its count did not.
         buckets: by predictor, predictions at or below each bucket's edge in seconds.
+        kept: what is held of the running test that is read from these counters; None if there is none.
     """
 
     requests: Sequence[tuple[Labels, Sequence[float]]] = ()
@@ -84,6 +88,7 @@ class Found:
     counted: Mapping[str, float] = field(default_factory=dict)
     reward_resets: Mapping[str, float] = field(default_factory=dict)
     buckets: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
+    kept: Kept | None = None
 
 
 def recognise(
@@ -97,10 +102,12 @@ def recognise(
         _twice(seen),
         _dropped_zeros(found),
         _negative(found),
+        _forgotten(found.kept),
         _nameless(seen),
         _down(found),
         _absent(seen, predictors, found.down),
         _no_rewards(found),
+        _forgets_soon(found.kept),
         _slow(found.requests, scrape_s),
         _coarse(found),
     )
@@ -174,6 +181,20 @@ def _no_rewards(found: Found) -> Iterable[Symptom]:
             f"Scrape port {WRAPPER_PORT} of Seldon's pods beside port {EXECUTOR_PORT}: both container ports are named "
             "`metrics`.",
         )
+
+
+def _forgotten(kept: Kept | None) -> Iterable[Symptom]:
+    if kept is not None and not kept.whole:
+        yield Symptom(
+            Fault.FORGOTTEN,
+            f"{lost(kept)} What it had counted by then is missing.",
+            f"{RAISE} and begin a new test, or one that reads live traffic from the ledger.",
+        )
+
+
+def _forgets_soon(kept: Kept | None) -> Iterable[Symptom]:
+    if kept is not None and kept.soon is not None:
+        yield Symptom(Fault.FORGETS_SOON, going(kept), f"{RAISE} before then, or decide by then.")
 
 
 def _nameless(seen: Sequence[Labels]) -> Iterable[Symptom]:

@@ -42,7 +42,10 @@ class PrometheusSettings(Group):
     )
     prometheus_bin: str = Field("", description="Path of a `prometheus` binary. Empty: found on the path or fetched.")
     prometheus_retention: str = Field(
-        "15d", pattern=r"^\d+(ms|s|m|h|d|w|y)$", description="How long Prometheus keeps samples."
+        "60d",
+        pattern=r"^\d+(ms|s|m|h|d|w|y)$",
+        description="How long Decant's own Prometheus keeps samples: longer than any test that is read from its "
+        "counters. A day takes some tens of MB.",
     )
     scrape_interval_s: int = Field(2, ge=1, le=60, description="Seconds between two scrapes of a model server.")
 

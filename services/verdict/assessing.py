@@ -14,6 +14,7 @@ from services.datasets import ReplayDatasets
 from services.domain import Change
 from services.errors import DecantError
 from services.metrics.history import CounterHistory
+from services.metrics.retention import lost
 from services.stats import gates
 from services.stats.srm import srm
 from services.verdict import checks, words
@@ -78,7 +79,7 @@ class Assessing:
         tail = tails[0] if tails else None
         alien = not_ours(rule, history) if history is not None else None
         pairs = paired_strand(rule, paired, tail, read.pace(paired))
-        live, beside = self._live_strands(side, seen, history, (tail, tail or alien), why)
+        live, beside = self._live_strands(side, seen, history, (tail, tail or alien or self._forgotten), why)
         strands = [strand for strand in (pairs, live) if strand is not None]
         counted = read.requests() if rule.live_source is LiveFrom.COUNTERS else None
         table = metric_rows(rule, paired, strata, (a, b), strands, counted)
@@ -102,6 +103,12 @@ class Assessing:
             undone=_mark(read.undone) if read.undone is not None else None,
             beside=beside,
         )
+
+    @property
+    def _forgotten(self) -> str | None:
+        """Why counters whose beginning moves on, as Prometheus forgets, have no interval; None if it does not."""
+        kept = self._read.kept
+        return lost(kept) if kept is not None and kept.forgotten else None
 
     def _tail(self, a: ArmSums, b: ArmSums, replays: Sequence[int]) -> str | None:
         if not (a.reward.n and b.reward.n):
@@ -161,10 +168,10 @@ class Assessing:
             ]
         sums = [through_split(self._read.blocks, arm) for arm in self._arms]
         booked = [checks.Booked(s.n, s.total) for s in sums]
-        return (
-            checks.attribution(
-                [checks.Booked(s.n, s.total) for s in booked], counted, mixed=mixed, feeds=feeds, unfit=unfit
-            ),
+        kept = self._read.kept
+        less = lost(kept) if kept is not None and not kept.whole else ""
+        strip = (
+            checks.attribution(booked, counted, mixed=mixed, feeds=feeds, unfit=unfit or less),
             checks.split(result, seen.changes if seen is not None else 0, decides=self._rule.decided_by(Source.LIVE)),
             checks.enough(passed, missing, decides=decides),
             checks.reward(
@@ -179,6 +186,13 @@ class Assessing:
             else self._completeness(history, counted),
             self._environment(),
         )
+        divided = (
+            self._rule.decided_by(Source.LIVE)
+            or any(s.source is Source.LIVE for s in strands)
+            or any(s.n for s in sums)
+        )
+        said = checks.beginning(kept, self._rule, running=self._test.ended_at is None) if divided else None
+        return strip if said is None else (*strip, said)
 
     def _counted(self, history: CounterHistory, arm: str) -> checks.Booked:
         """What an arm's counters hold."""

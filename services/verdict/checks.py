@@ -1,5 +1,7 @@
 """The trust strip: six questions whose answers say whether the numbers below them mean anything. Pure.
 
+A seventh, whether Prometheus still holds all of the test, is asked only where it does not, or soon will not.
+
 A red light forbids a decision, so it is given only to what makes a comparison wrong, not to what makes it incomplete.
 """
 
@@ -9,11 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.domain.text import count, number, percent
+from services.metrics.retention import RAISE, Kept, going, lost
 from services.stats import gates
 from services.stats.difference import Difference
 from services.stats.srm import AMBER, RED, SrmResult
 from services.traffic.rewards import Reward
 from services.verdict.model import Check, Light
+from services.verdict.rule import LiveFrom, Rule, Source
 
 LOST_SHARE = 0.01
 """More rewards than this share of those sent, missing from the arms' counters, are worth a look."""
@@ -129,6 +133,35 @@ def split(result: SrmResult | None, changes: int, *, decides: bool = True) -> Ch
     if result.p < AMBER:
         return Check(key, title, Light.AMBER, f"{words}: rare by chance (p {_p(result.p)}).", advice)
     return Check(key, title, Light.GREEN, f"{words}, as chance allows (p {_p(result.p)}).")
+
+
+def beginning(kept: Kept | None, rule: Rule, *, running: bool) -> Check | None:
+    """Whether the counters go back to the beginning of the test; None where they do, and will for long enough.
+
+    Where live traffic read from them may name the winner, forgetting is a reason to distrust: what is left begins anew
+    at every look, so its interval does not hold at all looks together. A beginning that was never there is only less
+    evidence.
+    """
+    key, title = "beginning", "Counted from the start"
+    reads, decides = rule.live_source is LiveFrom.COUNTERS, rule.decided_by(Source.LIVE)
+    if kept is None or (kept.whole and not (reads and running and kept.soon)):
+        return None
+    if kept.whole:
+        return Check(key, title, Light.AMBER, going(kept), f"{RAISE} before then, or decide by then.")
+    if not reads:
+        words = f"{lost(kept)} Only the check of the split counts from then on; rewards are read from the ledger."
+        return Check(key, title, Light.AMBER, words)
+    if not decides:
+        words = f"{lost(kept)} Live traffic counts from then on; the paired replay, which decides, is whole."
+        return Check(key, title, Light.AMBER, words)
+    if running:
+        advice = f"{RAISE} and begin a new test; or one that reads live traffic from the ledger, or decides by pairs."
+    else:
+        advice = "The report of a decision on it has what was known then."
+    if kept.forgotten:
+        words = f"{lost(kept)} What is left has no fixed beginning, so no interval holds at all looks together."
+        return Check(key, title, Light.RED, words, advice)
+    return Check(key, title, Light.AMBER, f"{lost(kept)} Live traffic counts from then on.", advice)
 
 
 def enough(passed: Sequence[str], missing: Sequence[str], *, decides: bool = True) -> Check:

@@ -34,7 +34,7 @@ class Light(StrEnum):
 class Check:
     """One item of the trust strip. `sentence` says what is the case; `advice` what to do (empty when green)."""
 
-    key: str  # attribution, split, enough, reward, feedback, environment
+    key: str  # attribution, split, enough, reward, feedback, environment; beginning if it is lost
     title: str
     light: Light
     sentence: str

@@ -25,6 +25,7 @@ from services.evidence.replay_table import ReplayRecord
 from services.evidence.store import EvidenceStore
 from services.metrics.history import CounterHistory
 from services.metrics.prometheus import MetricsReader
+from services.metrics.retention import Kept, lost
 from services.operations import UNDO_DECISION
 from services.settings import Settings
 from services.stats import gates
@@ -171,12 +172,27 @@ class Reading:
             return True
 
     @cached_property
-    def counters(self) -> tuple[CounterHistory | None, str]:
-        """The counters of the test's time, or why they cannot be read."""
+    def kept(self) -> Kept | None:
+        """What Prometheus still holds of the test; None where it cannot be asked."""
         try:
-            return self._sources.metrics.history(*self._where, self._test.started_at, self.until), ""
+            return self._sources.metrics.kept(self._test.started_at)
+        except DecantError:
+            return None
+
+    @cached_property
+    def counters(self) -> tuple[CounterHistory | None, str]:
+        """The counters of the test's time, as much of it as is held; or why they cannot be read."""
+        if self._counted_from >= self.until:
+            return None, lost(self.kept) if self.kept is not None else ""
+        try:
+            return self._sources.metrics.history(*self._where, self._counted_from, self.until), ""
         except DecantError as error:
             return None, error.sentence
+
+    @property
+    def _counted_from(self) -> datetime:
+        """Of what Prometheus does not hold any more, the first sample that is left would look like growth."""
+        return self.kept.since if self.kept is not None else self._test.started_at
 
     def unfit(self, side: LiveSide) -> str:
         """Why the counters, though they may be read, cannot speak for the rewards of this test; "" where they can."""
@@ -230,9 +246,7 @@ class Reading:
         if self._splits_lost:
             return Requests(missing=self._splits_lost)
         try:
-            found = self._sources.metrics.answers(
-                *self._where, self._test.started_at, self.until, rule.guardrails.slow_ms
-            )
+            found = self._sources.metrics.answers(*self._where, self._counted_from, self.until, rule.guardrails.slow_ms)
         except DecantError as error:
             return Requests(missing=_clause(error.sentence))
         return Requests(

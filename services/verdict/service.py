@@ -16,7 +16,7 @@ from services.traffic.rewards import Reward
 from services.verdict.assessing import Assessing
 from services.verdict.model import Assessment
 from services.verdict.reading import MOST_CHANGES, MOST_REPLAYS, Sources
-from services.verdict.rule import ABTest, Decides, LiveFrom, Rule, assumed, usual_live_from
+from services.verdict.rule import ABTest, Decides, LiveFrom, Rule, Source, assumed, usual_live_from
 
 
 class Verdicts:
@@ -45,6 +45,13 @@ class Verdicts:
         at, why = overtaken
         self._store.tests.end(test.id, why, at)
         return None
+
+    def counted_since(self, namespace: str, deployment: str) -> datetime | None:
+        """When the running test began, if what the counters say since then may name its winner."""
+        test = self.running(namespace, deployment)
+        if test is None or test.rule.live_source is not LiveFrom.COUNTERS or not test.rule.decided_by(Source.LIVE):
+            return None
+        return test.started_at
 
     def unlike(self, namespace: str, deployment: str, reward: Reward, *, live: bool) -> str:
         """Why rows that earn this reward are no evidence in the test that runs; "" if they are, or if none runs.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from services.metrics.prometheus import MetricsReader
-from tests.support.prometheus import SCRAPE_S, prometheus_binary, running_prometheus
+from tests.support.prometheus import SCRAPE_S, backfill, running_prometheus
 from tests.support.waiting import wait_until
 
 NAME = "seldon_api_executor_server_requests_seconds_count"
@@ -16,7 +15,7 @@ ARM = 'namespace="seldon",deployment_name="wine",predictor_name="a",service="pre
 STEP_S = 10
 
 
-def backfill(folder: Path, now: float) -> None:
+def remember(folder: Path, now: float) -> None:
     """Half an hour of samples with an outage from 25 to 10 minutes ago; a code that first appears 5 minutes ago."""
     watched = [now - ago for ago in range(1800, 1500, -STEP_S)] + [now - ago for ago in range(600, 0, -STEP_S)]
     target = 'instance="10.0.0.1:9000",job="models"'
@@ -28,17 +27,12 @@ def backfill(folder: Path, now: float) -> None:
         f'{NAME}{{{target},{ARM},code="200"}} {5000 + max(0, 60 - (now - at) / STEP_S):.0f} {at:.3f}' for at in watched
     ]
     lines += [f'{NAME}{{{target},{ARM},code="500"}} 3 {at:.3f}' for at in watched if now - at <= 300]
-    text = folder / "past.txt"
-    text.write_text("\n".join([*lines, "# EOF", ""]))
-    promtool = prometheus_binary().with_name("promtool")
-    subprocess.run(
-        [promtool, "tsdb", "create-blocks-from", "openmetrics", text, folder / "data"], check=True, capture_output=True
-    )
+    backfill(folder, lines)
 
 
 def test_a_window_that_starts_in_an_outage_leaves_the_past_out(tmp_path: Path) -> None:
     now = time.time()
-    backfill(tmp_path, now)
+    remember(tmp_path, now)
     with running_prometheus(tmp_path, {}) as prometheus:
         reader = MetricsReader(prometheus.url, SCRAPE_S)
         end = datetime.fromtimestamp(now, UTC)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from services.errors import Unavailable
 from services.metrics.answers import AnswerHistory
 from services.metrics.history import CounterHistory
 from services.metrics.prometheus import MetricsReader
+from services.metrics.retention import Kept
 from services.stats.sums import Sums
 from tests.support.waiting import free_port
 
@@ -18,7 +20,7 @@ class CounterSource(MetricsReader):
     """Answers `history` with the rewards it was given, spread evenly over the time asked for; refuses while `down`.
 
     `answers` has a request for each reward, of which the shares `failed` and `slow` are, by arm. Unless `answering`,
-    the counters of requests hold nothing.
+    the counters of requests hold nothing. `held` says what is left of the test's time; None: all of it.
     """
 
     def __init__(self) -> None:
@@ -29,14 +31,22 @@ class CounterSource(MetricsReader):
         self.failed: dict[str, float] = {}
         self.slow: dict[str, float] = {}
         self.answering = True
+        self.held: Callable[[datetime], Kept] | None = None
+        self.asked: list[tuple[datetime, datetime]] = []
 
     def count(self, predictor: str, rewards: Sums) -> None:
         """An arm's counter grows by these."""
         self.rewards[predictor] = self.rewards.get(predictor, Sums()).plus(rewards)
 
+    def kept(self, start: datetime) -> Kept:
+        if self.down:
+            raise Unavailable("Prometheus", "nothing listens there")
+        return self.held(start) if self.held else Kept(start, datetime.now(UTC), start)
+
     def history(self, namespace: str, deployment: str, start: datetime, end: datetime) -> CounterHistory:
         if self.down:
             raise Unavailable("Prometheus", "nothing listens there")
+        self.asked.append((start, end))
         edges = np.linspace(start.timestamp(), end.timestamp(), self.intervals + 1)
         one, chance = np.ones(self.intervals), np.random.default_rng(3)
         noise = {arm: one + 0.05 * chance.standard_normal(self.intervals) for arm in self.rewards}

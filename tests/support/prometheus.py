@@ -53,11 +53,13 @@ def running_prometheus(
     guarded_by: Path | None = None,
     again: Sequence[int] = (),
     listed_in: Path | None = None,
+    retention: str = "",
 ) -> Iterator[RunningPrometheus]:
     """Scrape each port of `targets` every second under the given labels; stops exactly the process it started.
 
     `guarded_by` is a web configuration of Prometheus' own: certificates and passwords. The targets at the ports `again`
-    are scraped by a second job too. `listed_in` is a file of more targets, read again whenever it changes.
+    are scraped by a second job too. `listed_in` is a file of more targets, read again whenever it changes. `retention`
+    is how long samples are kept, by Prometheus' own choice if it is not given.
     """
     port = free_port()
 
@@ -82,6 +84,7 @@ def running_prometheus(
                 f"--web.listen-address=127.0.0.1:{port}",
                 "--log.level=warn",
                 *([f"--web.config.file={guarded_by}"] if guarded_by else []),
+                *([f"--storage.tsdb.retention.time={retention}"] if retention else []),
             ],
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -102,6 +105,16 @@ def running_prometheus(
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+def backfill(folder: Path, lines: Sequence[str]) -> None:
+    """Samples of the past, as OpenMetrics text with times, for a Prometheus that is going to run in `folder`."""
+    text = folder / "past.txt"
+    text.write_text("\n".join([*lines, "# EOF", ""]))
+    promtool = prometheus_binary().with_name("promtool")
+    subprocess.run(
+        [promtool, "tsdb", "create-blocks-from", "openmetrics", text, folder / "data"], check=True, capture_output=True
+    )
 
 
 class SeldonExporter:
