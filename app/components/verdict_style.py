@@ -14,6 +14,7 @@ STYLE = """<style>
 .dv-why{font-size:1.15rem;margin-top:.35rem}
 .dv-quiet{opacity:.75;font-size:.9rem}
 .dv-strip{display:grid;grid-template-columns:repeat(6,minmax(0,1fr));gap:.6rem}
+.dv-strip>:nth-child(7){grid-column:1/-1}
 .dv-card{border:1px solid rgba(128,128,128,.3);border-top:4px solid var(--dv);border-radius:.5rem;
   padding:.55rem .7rem .6rem;font-size:.9rem;line-height:1.35;overflow-wrap:anywhere}
 .dv-card .dv-head{display:flex;gap:.45rem;align-items:center;font-weight:600;margin-bottom:.3rem}

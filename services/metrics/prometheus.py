@@ -21,7 +21,7 @@ from services.metrics.examining import examine
 from services.metrics.history import CounterHistory, read_history
 from services.metrics.model import QUANTILES, UNITS, ArmTotals, Chart, ChartData, Series, Tiles
 from services.metrics.queries import PLAIN, Labels, Router, Selection
-from services.metrics.retention import Kept, read_kept
+from services.metrics.retention import Kept, has_forgotten, read_kept
 from services.metrics.symptoms import Symptom, recognise
 
 LAST_SAMPLE_WITHIN_S = 86_400
@@ -230,10 +230,12 @@ class MetricsReader:
         watch = self._watch(late, first, end, step_s) if late else {}
         anything = watch.get(None, {})
         # A Prometheus that has watched nothing before started with what it watches: all of that is new.
+        oldest = min(anything, default=0)
         if (
             late
-            and min(anything, default=0) > first.timestamp()
+            and oldest > first.timestamp()
             and not self._door.instant(queries.watched_before(self._labels), first)
+            and not has_forgotten(self._door, oldest)
         ):
             return [(labels, counters.gained_since(samples, start.timestamp())) for labels, samples in rows]
         found = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -108,8 +109,14 @@ def _oldest(door: PrometheusDoor, watched: str, start: datetime, end: datetime) 
     return end
 
 
+def has_forgotten(door: PrometheusDoor, oldest: float) -> bool:
+    """Whether what was before the oldest sample, of this unix time, may have been dropped, as Prometheus tells."""
+    retention = door.retention()
+    return bool(retention) and _may_have_forgotten(retention, timedelta(seconds=time.time() - oldest))
+
+
 def _may_have_forgotten(retention: str, age: timedelta) -> bool:
-    """Whether samples older than these, of this age, can have been dropped. Only a limit by time alone says no."""
+    """Whether samples older than those of this age can have been dropped. Only a limit by time alone says no."""
     span = span_of(retention)
     return span is None or " or " in retention or age >= 0.9 * span
 

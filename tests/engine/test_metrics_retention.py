@@ -135,6 +135,21 @@ def test_a_beginning_that_was_dropped_is_found_out(short: MetricsReader, now: fl
     assert found.live.n_b == pytest.approx(steps, abs=3)
 
 
+def test_totals_of_a_window_that_was_dropped_in_part_leave_out_what_was_before(
+    short: MetricsReader, long: MetricsReader, now: float
+) -> None:
+    hours = HOURS - 2
+    start, end = at(now - hours * 3600), at(now)
+
+    def n(reader: MetricsReader) -> dict[str, int]:
+        return {t.predictor: t.feedback for t in reader.totals("seldon", "wine", start, end)}
+
+    steps = hours * 3600 // STEP_S
+    assert n(long) == {"a": pytest.approx(4 * steps, abs=24), "b": pytest.approx(steps, abs=6)}
+    left = (now - short.kept(start).since.timestamp()) / STEP_S
+    assert n(short) == {"a": pytest.approx(4 * left, abs=30), "b": pytest.approx(left, abs=8)}
+
+
 def test_a_younger_test_is_not_touched(short: MetricsReader, now: float, tmp_path: Path) -> None:
     began = at(now - 2 * 3600)
     assert short.kept(began).whole and short.kept(began).soon is None
