@@ -182,7 +182,7 @@ def wait_until_settled(built: Services, namespace: str, name: str) -> Deployment
         status = built.engine.get(namespace, name)
         for part in status.predictors:
             words = f"{part.name}: {part.phase.value}, {part.ready} of {part.desired} ready"
-            words += f" ({part.reason})" if part.reason else ""
+            words += f" ({part.said})" if part.said else ""
             if said.get(part.name) != words:
                 say(words)
                 said[part.name] = words
@@ -227,6 +227,7 @@ def status_rows(status: DeploymentStatus) -> dict[str, object]:
                 "ready": p.ready,
                 "desired": p.desired,
                 "reason": p.reason,
+                "progress": p.progress,
                 "model_uri": models[p.name].model_uri if p.name in models else None,
                 "shadow": models[p.name].shadow if p.name in models else False,
             }

@@ -91,7 +91,7 @@ def _draw_arm(place: int, predictor: Predictor, status: DeploymentStatus) -> Non
     draw_arm_title(place, predictor.name, "shadow" if predictor.shadow else "")
     with st.container(horizontal=True, vertical_alignment="center"):
         draw_phase(arm.phase, "updating" if arm.updating and arm.phase is Phase.READY else "")
-        st.markdown(f"{arm.ready} of {arm.desired} replicas ready")
+        st.markdown(escape(arm.progress) or f"{arm.ready} of {arm.desired} replicas ready")
     st.caption(f"{escape(predictor.provenance.label)} · `{short_uri(predictor.model_uri)}`")
     if replaced(arm):
         st.caption("The model before answers until the new one is ready.")

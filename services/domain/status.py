@@ -21,7 +21,12 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PredictorStatus:
-    """What runs for one predictor. `updating` means an older model still answers while the new one comes up."""
+    """What runs for one predictor.
+
+    Attributes:
+        updating: an older model still answers while the new one comes up.
+        progress: how far its replicas are replaced, in words; empty where nothing is, or where the engine has no count.
+    """
 
     name: str
     phase: Phase
@@ -30,6 +35,12 @@ class PredictorStatus:
     reason: str = ""
     log_tail: tuple[str, ...] = ()
     updating: bool = False
+    progress: str = ""
+
+    @property
+    def said(self) -> str:
+        """How far its replicas are and what keeps it, in a line; "" where there is nothing to say."""
+        return "; ".join(part for part in (self.progress, self.reason) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,7 @@ class DeploymentStatus:
         if self.settled:
             return ""
         open_ = [p for p in self.predictors if p.phase is not Phase.READY or p.updating or p.ready != p.desired]
-        arms = "; ".join(f"{p.name} {p.phase}: {p.reason}" if p.reason else f"{p.name} {p.phase}" for p in open_)
+        arms = "; ".join(f"{p.name} {p.phase}: {p.said}" if p.said else f"{p.name} {p.phase}" for p in open_)
         return arms or "waiting for the split to be in force"
 
     def predictor(self, name: str) -> PredictorStatus:

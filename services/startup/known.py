@@ -13,6 +13,8 @@ class Where(StrEnum):
     LOG = "log"
     STATE = "state"
     EVENT = "event"
+    CONDITION = "condition"
+    EVENT_OR_CONDITION = "event or condition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +49,13 @@ def state(pattern: str) -> Sign:
 def event(pattern: str) -> Sign:
     """The message of an event."""
     return Sign(Where.EVENT, re.compile(pattern, re.IGNORECASE))
+
+
+def condition(pattern: str) -> Sign:
+    """What a Deployment's condition complains about."""
+    return Sign(Where.CONDITION, re.compile(pattern, re.IGNORECASE))
+
+
+def refusal(pattern: str) -> Sign:
+    """What is said to a pod that cannot be made: an event tells it for an hour, the condition as long as it is so."""
+    return Sign(Where.EVENT_OR_CONDITION, re.compile(pattern, re.IGNORECASE))

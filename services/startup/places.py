@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from services.startup.known import Known, event, log, state
+from services.startup.known import Known, event, log, refusal, state
 
 PLACES: tuple[Known, ...] = (
     Known(
         "quota",
         (
-            event(
+            refusal(
                 r"exceeded quota: (?P<quota>[^,]+), requested: (?P<asked>.+?), used: (?P<used>.+?), limited: "
                 r"(?P<limit>[^()]+?)(?: \(\d+ times\))?$"
             ),
@@ -18,13 +18,31 @@ PLACES: tuple[Known, ...] = (
     ),
     Known(
         "quota-needs-resources",
-        (event(r"failed quota: (?P<quota>[^:]+): must specify (?P<fields>[^()]+?)(?: \(\d+ times\))?$"),),
+        (refusal(r"failed quota: (?P<quota>[^:]+): must specify (?P<fields>[^()]+?)(?: \(\d+ times\))?$"),),
         "The namespace's quota “{quota}” takes only pods that say what they need: {fields} is missing.",
         "Set CPU and memory (requests and limits) for this predictor.",
     ),
     Known(
+        "missing-account",
+        (refusal(r"pods .+ is forbidden: error looking up service account [^/]+/(?P<account>[^:]+): .+ not found"),),
+        "The service account “{account}” that the pod runs as does not exist in this namespace.",
+        "Create it, or have the deployment run as one that is there; the pods are made by themselves then.",
+    ),
+    Known(
+        "webhook-refuses",
+        (refusal(r'admission webhook "(?P<hook>[^"]+)" denied the request: (?P<why>.+?)(?: \(\d+ times\))?$'),),
+        "A rule of the cluster ({hook}) refuses the pod: {why}",
+        "Ask whoever runs the cluster for an exception, or change the deployment to fit the rule.",
+    ),
+    Known(
+        "webhook-down",
+        (refusal(r'failed calling webhook "(?P<hook>[^"]+)"'),),
+        "The webhook {hook}, which the cluster asks about each new pod, does not answer, so none is made.",
+        "Tell whoever runs the cluster; the pods are made by themselves once it answers.",
+    ),
+    Known(
         "forbidden-pod",
-        (event(r"Error creating: pods .+ is forbidden: (?P<why>.+?)(?: \(\d+ times\))?$"),),
+        (refusal(r"pods .+ is forbidden: (?P<why>.+?)(?: \(\d+ times\))?$"),),
         "The cluster does not let the operator create the pod: {why}.",
         "Ask whoever runs the cluster for an exception, or change the deployment to fit the rule.",
     ),

@@ -26,14 +26,22 @@ class Traces:
         log: lines of its log, of the last life if it was restarted.
         states: states of its pod, containers or process, in the words of the one who keeps them.
         events: messages of events since the last change.
+        conditions: what the conditions of its Deployments complain about now.
     """
 
     log: Sequence[str] = ()
     states: Sequence[str] = ()
     events: Sequence[str] = ()
+    conditions: Sequence[str] = ()
 
     def of(self, where: Where) -> Sequence[str]:
-        return {Where.LOG: self.log, Where.STATE: self.states, Where.EVENT: self.events}[where]
+        return {
+            Where.LOG: self.log,
+            Where.STATE: self.states,
+            Where.EVENT: self.events,
+            Where.CONDITION: self.conditions,
+            Where.EVENT_OR_CONDITION: (*self.events, *self.conditions),
+        }[where]
 
 
 def recognise(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.startup.building import KILLED_BY_PROBE
-from services.startup.known import Known, event, log, state
+from services.startup.known import Known, condition, event, log, state
 
 SYMPTOMS: tuple[Known, ...] = (
     Known(
@@ -28,5 +28,12 @@ SYMPTOMS: tuple[Known, ...] = (
         ),
         "It ended with {error}: {why}",
         "The traceback is in the log. This failure is not one that Decant knows.",
+    ),
+    Known(
+        "no-progress",
+        (condition(r"no progress for (?P<seconds>\d+) s"),),
+        "Its pods did not become ready within the {seconds} s that the rollout may take.",
+        "Give it more time to start if it still builds its environment or loads; else its log and events say more.",
+        needs_time=True,
     ),
 )

@@ -11,10 +11,12 @@ import yaml
 
 from services.deployments.kubernetes.cluster import APPLY, Cluster
 from services.deployments.kubernetes.engine import KubernetesEngine
+from services.deployments.kubernetes.rollouts import CONTROLLER
 from services.deployments.kubernetes.seldon import collection, core, item
 from services.deployments.manifest import to_manifest
-from services.domain import ChangeNote, Deployment, Phase, Predictor, Split
-from services.errors import InvalidInput, NotFound, Unavailable
+from services.domain import ChangeNote, Deployment, Phase, Predictor, Resources, Split
+from services.errors import Forbidden, InvalidInput, NotFound, Unavailable
+from tests.support import rolled
 from tests.support.api_server import TestCluster
 from tests.support.operator import StatusOperator, available
 from tests.support.waiting import wait_until
@@ -91,7 +93,7 @@ def test_a_pod_in_trouble_is_the_reason_of_its_predictor(
     engine.apply(wine(namespace), note=ADA)
     found = cluster.admin.get(item(namespace, "wine"))
     counts = available(found)["deploymentStatus"]
-    counts["wine-b-0-classifier"]["availableReplicas"] = 0
+    counts["wine-b-0-b-model"]["availableReplicas"] = 0
     operator.write(namespace, "wine", {**available(found), "state": "Creating", "deploymentStatus": counts})
     crash = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restartCount": 4}
     last = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
@@ -123,7 +125,10 @@ def test_while_the_model_before_answers_the_new_pod_is_the_one_to_look_at(
     first = engine.apply(changed, note=ADA)
     assert (first.predictor("a").phase, first.predictor("a").updating) == (Phase.PENDING, True), "status is of before"
     assert not first.settled
-    operator.write(namespace, "wine", {**available(cluster.admin.get(item(namespace, "wine"))), "state": "Creating"})
+    found = cluster.admin.get(item(namespace, "wine"))
+    operator.write(namespace, "wine", {**available(found), "state": "Creating"})
+    written = rolled.carry_out(cluster.admin, found, found["spec"]["predictors"][0])
+    rolled.count(cluster.admin, written, rolled.figures(1, updated=1, ready=0, old=1))
     crash = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restartCount": 4}
     last = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     failing = pod(namespace, "wine-a-0-classifier-new-1", lastState=last, **crash)
@@ -199,3 +204,71 @@ def test_a_configuration_that_leads_nowhere(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "clusters": [], "users": [], "contexts": []}))
     with pytest.raises(InvalidInput, match="prod"):
         Cluster(str(file), "prod").get("/api/v1")
+
+
+def test_a_deployment_that_may_make_no_pods_says_so_itself(
+    engine: KubernetesEngine, cluster: TestCluster, operator: StatusOperator, namespace: str
+) -> None:
+    engine.apply(wine(namespace), note=ADA)
+    wait_until(lambda: engine.get(namespace, "wine").settled, timeout_s=30, what="wine to settle")
+    operator.held.add(f"{namespace}/wine")
+    a, b = wine(namespace).predictors
+    larger = replace(b, resources=Resources(memory_limit="64Gi"))
+    assert not engine.apply(replace(wine(namespace), predictors=(a, larger)), note=ADA).settled, "nobody has seen it"
+    found = cluster.admin.get(item(namespace, "wine"))
+    written = rolled.carry_out(cluster.admin, found, found["spec"]["predictors"][1])
+    uncounted = wait_until(
+        lambda: (one := engine.get(namespace, "wine").predictor("b")).reason == CONTROLLER and one,
+        what="the watch to tell of the Deployment",
+    )
+    assert (uncounted.ready, uncounted.updating) == (0, True)
+    words = 'pods "x" is forbidden: exceeded quota: compute, requested: limits.memory=64Gi, used: limits.memory=1Gi, '
+    figures = rolled.figures(1, updated=0, old=1)
+    figures["conditions"].append(rolled.refused(f"{words}limited: limits.memory=2Gi"))
+    rolled.count(cluster.admin, written, figures)
+    wait_until(lambda: engine.get(namespace, "wine").predictor("b").phase is Phase.FAILED, what="the condition to show")
+    status = engine.get(namespace, "wine")
+    assert status.predictor("b").reason.startswith("pods cannot be made: ")
+    assert status.predictor("b").progress == "0 of 1 new pod ready, 1 old one still answers"
+    assert status.predictor("a").phase is Phase.READY
+    diagnosis = engine.startup(namespace, "wine", "b").diagnosis
+    assert diagnosis is not None
+    assert diagnosis.key == "quota"
+    rolled.count(cluster.admin, written, rolled.figures(1))
+    wait_until(lambda: engine.get(namespace, "wine").settled, timeout_s=30, what="wine to settle once there is room")
+
+
+def test_without_the_right_to_see_deployments_all_goes_on_by_the_pods(
+    cluster: TestCluster, operator: StatusOperator, namespace: str
+) -> None:
+    rules = [
+        {"apiGroups": ["machinelearning.seldon.io"], "resources": ["seldondeployments"], "verbs": ["*"]},
+        {"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["*"]},
+        {"apiGroups": ["networking.istio.io"], "resources": ["virtualservices"], "verbs": ["*"]},
+    ]
+    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+    cluster.admin.send("POST", f"{rbac}/roles", {"metadata": {"name": "older"}, "rules": rules})
+    group = "rbac.authorization.k8s.io"
+    binding = {
+        "metadata": {"name": "older"},
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": "older"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "ada"}],
+    }
+    cluster.admin.send("POST", f"{rbac}/rolebindings", binding)
+    engine = KubernetesEngine(cluster.options(namespace, user="ada"))
+    try:
+        wait_until(lambda: applied(engine, wine(namespace)), what="the API server to know the new rights")
+        wait_until(lambda: engine.get(namespace, "wine").settled, timeout_s=30, what="wine to settle")
+        message = engine.get(namespace, "wine").message
+        assert message.startswith("The Deployments behind the arms cannot be seen: The cluster does not let ada ")
+        assert message.count("cannot be seen") == 1
+    finally:
+        engine.close()
+
+
+def applied(engine: KubernetesEngine, deployment: Deployment) -> bool:
+    try:
+        engine.apply(deployment, note=ADA)
+    except Forbidden:
+        return False
+    return True

@@ -25,6 +25,7 @@ KINDS: Mapping[tuple[str, str], str] = {
     ("v1", "events"): "Event",
     ("v1", "services"): "Service",
     ("v1", "endpoints"): "Endpoints",
+    ("apps/v1", "deployments"): "Deployment",
     ("batch/v1", "jobs"): "Job",
     ("v1", "resourcequotas"): "ResourceQuota",
     ("v1", "limitranges"): "LimitRange",

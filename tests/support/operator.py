@@ -1,6 +1,7 @@
-"""A stand-in for Seldon's operator that only writes routes and status: every SeldonDeployment is Available at once.
+"""A stand-in for Seldon's operator that only writes objects: every SeldonDeployment is Available at once.
 
-As the real one's, its status does not say which generation it is of.
+It writes the Deployments (and their figures, as the Deployment controller would), the routes and the status, which, as
+the real one's, does not say which generation it is of.
 It runs no model and makes no pod. A deployment in `held` keeps the status it has, so that a test can write one by hand;
 for one in `lossy` the Mappings lose a weight of 0, as they do in seldon-core issue 4067.
 """
@@ -16,6 +17,7 @@ from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.informer import Informer
 from services.deployments.kubernetes.seldon import collection, item
 from services.errors import DecantError
+from tests.support import rolled
 from tests.support.ingress import shares_of, write_mappings, write_virtual_service
 
 TRIES = 5
@@ -23,9 +25,8 @@ TRIES = 5
 
 def available(found: dict[str, Any]) -> dict[str, Any]:
     """The status of a deployment whose every replica runs."""
-    name = found["metadata"]["name"]
     counts = {
-        f"{name}-{p['name']}-0-classifier": {
+        rolled.name_of(found, p): {
             "replicas": p.get("replicas", 1),
             "availableReplicas": p.get("replicas", 1),
         }
@@ -80,6 +81,7 @@ class StatusOperator:
                 metadata = found["metadata"]
                 try:
                     self._route(found)
+                    rolled.roll_out(self._cluster, found)
                     self.write(metadata["namespace"], metadata["name"], available(found))
                     self._done[metadata["uid"]] = metadata["generation"]
                 except DecantError:

@@ -1,7 +1,8 @@
 """Seldon Core for tests that need its models to answer: what operator, kubelet and ingress do, in one process.
 
 It fetches the model of each predictor from an S3 store, runs one server for it (Decant's own, which speaks Seldon's
-protocol), and writes what a cluster would: the pods and how far they are, Services, the VirtualService, the status.
+protocol), and writes what a cluster would: Deployments, the pods and how far they are, Services, the VirtualService,
+the status.
 The ingress divides by that VirtualService and counts as Istio's does. There are no images, probes or environments, and
 one server stands for all replicas.
 """
@@ -29,6 +30,7 @@ from services.deployments.kubernetes.informer import Informer
 from services.deployments.kubernetes.seldon import SERVICE_PORT, collection, core, item, service_name
 from services.errors import DecantError
 from services.settings import ROOT
+from tests.support import rolled
 from tests.support.dividing_ingress import DividingIngress
 from tests.support.forwarding import Background, Forwarder
 from tests.support.ingress import shares_of, write_virtual_service
@@ -76,6 +78,7 @@ class SeldonModels:
         self._background = Background()
         self._forwarders: dict[Key, Forwarder] = {}
         self._routes: dict[tuple[str, str], dict[str, int]] = {}
+        self._counted: dict[Key, tuple[str, int, bool]] = {}
         self._ingress = DividingIngress(self.routes)
 
     @property
@@ -117,42 +120,41 @@ class SeldonModels:
 
     def _look(self) -> None:
         found = list(self._informer.read().objects.values())
-        wanted: dict[Key, Object] = {}
+        wanted: dict[Key, tuple[Object, Object]] = {}
         for one in found:
             metadata = one["metadata"]
             for predictor in one["spec"]["predictors"]:
-                wanted[metadata["namespace"], metadata["name"], predictor["name"]] = predictor
+                wanted[metadata["namespace"], metadata["name"], predictor["name"]] = one, predictor
         for key in set(self.models) - set(wanted):
             self._remove(key)
-        for key, predictor in wanted.items():
-            self._bring_up(key, predictor)
+            rolled.remove(
+                self._cluster, key[0], key[1], keep={rolled.name_of(*w) for k, w in wanted.items() if k[0] == key[0]}
+            )
+            self._counted.pop(key, None)
+        for key, (one, predictor) in wanted.items():
+            self._bring_up(key, one, predictor)
         for one in found:
             self._write_status(one)
         self._write_targets()
 
-    def _bring_up(self, key: Key, predictor: Object) -> None:
-        graph = predictor["graph"]
+    def _bring_up(self, key: Key, found: Object, predictor: Object) -> None:
         model = self.models.get(key)
-        if model is not None and model.uri != graph["modelUri"]:
+        if model is not None and model.uri != predictor["graph"]["modelUri"]:
             self._remove(key)
             model = None
         if model is None:
-            self._begin(key, graph)
+            self._begin(key, rolled.deployment_of(found, predictor), predictor["graph"])
         elif model.process is not None and not model.ready and _answers(model.port):
             self._lead(key, model)
             model.ready = True
             self._write_pod(model, "running", ready=True)
 
-    def _begin(self, key: Key, graph: Object) -> None:
-        namespace, deployment, predictor = key
+    def _begin(self, key: Key, deployment: Object, graph: Object) -> None:
+        namespace, template = key[0], deployment["spec"]["template"]
         tag = f"{random.getrandbits(32):08x}"
-        name = f"{deployment}-{predictor}-0-{graph['name']}-{tag}"
-        labels = {"app.kubernetes.io/managed-by": "seldon-core", "seldon-deployment-id": deployment}
-        spec = {
-            "initContainers": [{"name": f"{graph['name']}-{INITIALIZER}", "image": "none"}],
-            "containers": [{"name": graph["name"], "image": "seldonio/mlflowserver:1.19.0"}],
-        }
-        pod = {"metadata": {"name": name, "namespace": namespace, "labels": labels}, "spec": spec}
+        name = f"{deployment['metadata']['name']}-{tag}-0"
+        labels = {**template["metadata"]["labels"], "pod-template-hash": tag}
+        pod = {"metadata": {"name": name, "namespace": namespace, "labels": labels}, "spec": template["spec"]}
         made = self._cluster.send("POST", core(namespace, "pods"), pod)
         model = RunningModel(graph["modelUri"], graph["name"], free_port(), made, self._folder / name)
         self.models[key] = model
@@ -257,9 +259,10 @@ class SeldonModels:
         up = {name for name, model in mine.items() if model.ready}
         status = available(found)
         for predictor in found["spec"]["predictors"]:
-            if predictor["name"] not in up:
-                count = f"{metadata['name']}-{predictor['name']}-0-classifier"
-                status["deploymentStatus"][count]["availableReplicas"] = 0
+            ready = predictor["name"] in up
+            self._count((metadata["namespace"], metadata["name"], predictor["name"]), found, predictor, ready=ready)
+            if not ready:
+                status["deploymentStatus"][rolled.name_of(found, predictor)]["availableReplicas"] = 0
         if len(up) < len(found["spec"]["predictors"]):
             status |= {"state": "Creating", "conditions": [{"type": "DeploymentsReady", "status": "False"}]}
         else:
@@ -268,6 +271,15 @@ class SeldonModels:
         if found.get("status") != status:
             path = item(metadata["namespace"], metadata["name"])
             self._cluster.send("PUT", f"{path}/status", {**self._cluster.get(path), "status": status})
+
+    def _count(self, key: Key, found: Object, predictor: Object, *, ready: bool) -> None:
+        """The predictor's Deployment, and what its controller counts."""
+        state = (found["metadata"]["uid"], found["metadata"]["generation"], ready)
+        if self._counted.get(key) != state:
+            replicas = predictor.get("replicas", 1)
+            made = rolled.carry_out(self._cluster, found, predictor)
+            rolled.count(self._cluster, made, rolled.figures(replicas, ready=replicas if ready else 0))
+            self._counted[key] = state
 
     def _write_targets(self) -> None:
         groups = [

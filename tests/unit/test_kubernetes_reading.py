@@ -142,15 +142,15 @@ def test_a_pod_is_found_by_its_labels_and_names_its_workload() -> None:
     labels = {"seldon-deployment-id": LONG.name, "seldon-app": service, "app": "seldon-of-several-containers"}
     found = {"metadata": {"name": "seldon-of-several-containers-1-2", "namespace": "seldon", "labels": labels}}
     workloads = Workloads(LONG, [found])
-    assert workloads.of_pod(found) == "champion-of-last-year"
+    assert workloads.of_object(found) == "champion-of-last-year"
     assert workloads.of("seldon-of-several-containers-6d5f") == "champion-of-last-year"
 
 
 def test_a_pod_of_a_deployment_with_a_like_name_is_not_ours() -> None:
     labels = {"seldon-deployment-id": "wine-a"}
     theirs = {"metadata": {"name": "wine-a-0-0-classifier-7d9-x", "namespace": "seldon", "labels": labels}}
-    assert Workloads(WINE).of_pod(theirs) is None
-    assert Workloads(WINE).of_pod({"metadata": {**theirs["metadata"], "labels": {}}}) == "a"
+    assert Workloads(WINE).of_object(theirs) is None
+    assert Workloads(WINE).of_object({"metadata": {**theirs["metadata"], "labels": {}}}) == "a"
 
 
 def test_a_long_service_name_is_hashed() -> None:

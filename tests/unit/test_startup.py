@@ -25,7 +25,8 @@ def recorded(name: str) -> list[Any]:
 
 
 def on_the_cluster(case: dict[str, Any]) -> Startup:
-    seen = Seen([case["pod"]] if case["pod"] else [], case["events"], stamped(case["log"].splitlines()))
+    pods, log = [case["pod"]] if case["pod"] else [], stamped(case["log"].splitlines())
+    seen = Seen(pods, case["events"], log, case.get("refused", ""), case.get("stuck", ""))
     return on_cluster("b", seen, ready=case.get("ready", False), budget_s=None)
 
 

@@ -11,14 +11,16 @@ from services.deployments.kubernetes import routes
 from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.informer import Informer
-from services.deployments.kubernetes.seldon import MANAGED_PODS, collection, core
+from services.deployments.kubernetes.seldon import MANAGED, collection, core, rolled
 from services.domain import Deployment, Split
 from services.errors import Forbidden, InvalidInput, Unavailable
 
 Object = dict[str, Any]
 Key = tuple[str, str]
 
-DEPLOYMENTS, PODS, EVENTS = "deployments", "pods", "events"
+DEPLOYMENTS, ROLLED, PODS, EVENTS = "seldondeployments", "deployments", "pods", "events"
+UNSEEN = {ROLLED: "The Deployments behind the arms cannot be seen", PODS: "Pods cannot be seen"}
+"""What an account may do without, and what it misses then."""
 
 LOOK_EVERY_S = 0.2
 
@@ -59,6 +61,10 @@ class Copies:
         """Seldon's pods in the namespace; none where the cluster does not let us see them (see `notice`)."""
         return self._of(PODS, namespace)
 
+    def rolled(self, namespace: str) -> list[Object]:
+        """The Deployments that Seldon's operator made in the namespace; none where we may not see them (`notice`)."""
+        return self._of(ROLLED, namespace)
+
     def events(self, namespace: str) -> list[Object]:
         """Raises Forbidden where the cluster does not let us see them."""
         snapshot = self._informer(EVENTS, self._scope(namespace)).read()
@@ -69,10 +75,13 @@ class Copies:
         snapshot = self._informer(DEPLOYMENTS, self._scope(namespace)).read()
         if snapshot.stale_since is not None:
             return f"What is shown is from {snapshot.stale_since:%H:%M:%S %Z}: {snapshot.problem}"
+        return " ".join(said for kind in UNSEEN if (said := self._unseen(kind, namespace)))
+
+    def _unseen(self, kind: str, namespace: str) -> str:
         try:
-            self._informer(PODS, self._scope(namespace)).read()
+            self._informer(kind, self._scope(namespace)).read()
         except (Forbidden, ApiRefused) as error:
-            return f"Pods cannot be seen: {error}"
+            return f"{UNSEEN[kind]}: {error}"
         return ""
 
     def routed(self, deployment: Deployment) -> tuple[Split | None, str]:
@@ -138,7 +147,7 @@ class Copies:
         try:
             snapshot = self._informer(kind, self._scope(namespace)).read()
         except Forbidden:
-            if kind != PODS:
+            if kind not in UNSEEN:
                 raise
             return []
         return [found for key, found in snapshot.objects.items() if key[0] == namespace]
@@ -164,7 +173,9 @@ class Copies:
         if kind == DEPLOYMENTS:
             return collection(scope), {}
         if kind == PODS:
-            return core(scope, "pods"), {"labelSelector": MANAGED_PODS}
+            return core(scope, "pods"), {"labelSelector": MANAGED}
+        if kind == ROLLED:
+            return rolled(scope), {"labelSelector": MANAGED}
         if kind == EVENTS:
             return core(scope, "events"), {}
         return routes.path(kind, scope), {}

@@ -11,6 +11,7 @@ from services.deployments.kubernetes.copies import Copies
 from services.deployments.kubernetes.happenings import told
 from services.deployments.kubernetes.logs import log_of
 from services.deployments.kubernetes.rolling import divided
+from services.deployments.kubernetes.rollouts import rollout_of
 from services.deployments.kubernetes.starting import Seen, newest, startup_of
 from services.deployments.kubernetes.workloads import Workloads
 from services.domain import DeploymentStatus, Phase, Startup
@@ -26,14 +27,19 @@ def way_up(cluster: Cluster, copies: Copies, status: DeploymentStatus, predictor
     """The predictor's start. What the account may not see is left out; raises NotFound for an unknown predictor."""
     deployment = status.deployment
     wanted = deployment.predictor(predictor)
-    pods = copies.pods(deployment.namespace)
-    workloads = Workloads(deployment, pods)
+    pods, rolled = copies.pods(deployment.namespace), copies.rolled(deployment.namespace)
+    workloads = Workloads(deployment, (*pods, *rolled))
+    own = workloads.of_predictor(predictor, rolled)
     # While one model replaces another, the one that has to come up.
-    pod = newest(divided(workloads.pods_of(predictor, pods), wanted).fresh)
+    pod = newest(divided(workloads.of_predictor(predictor, pods), wanted, own).fresh)
+    rollout = rollout_of(own, wanted)
+    said = rollout if rollout and rollout.current else None  # else of what was wanted before
     seen = Seen(
         pods=[pod] if pod else [],
         events=_events(copies, status, predictor, workloads),
         log=log_of(cluster, pod, LOG_LINES) if pod else (),
+        refused=said.refused if said else "",
+        stuck=said.stuck if said else "",
     )
     budget_s = wanted.start_budget_s
     return startup_of(predictor, seen, ready=status.predictor(predictor).phase is Phase.READY, budget_s=budget_s)

@@ -117,11 +117,15 @@ class KubernetesEngine:
         deployment = self.get(namespace, name).deployment
         deployment.predictor(predictor)
         pods = self._copies.pods(namespace)
-        return tail_of(self._cluster, Workloads(deployment, pods).pods_of(predictor, pods), tail)
+        return tail_of(self._cluster, Workloads(deployment, pods).of_predictor(predictor, pods), tail)
 
     def events(self, namespace: str, name: str) -> list[Event]:
         found = self.get(namespace, name).deployment
-        return told(self._copies.events(namespace), name, Workloads(found, self._copies.pods(namespace)))
+        return told(
+            self._copies.events(namespace),
+            name,
+            Workloads(found, [*self._copies.pods(namespace), *self._copies.rolled(namespace)]),
+        )
 
     def startup(self, namespace: str, name: str, predictor: str) -> Startup:
         return way_up(self._cluster, self._copies, self.get(namespace, name), predictor)
@@ -179,7 +183,7 @@ class KubernetesEngine:
         namespace = found["metadata"]["namespace"]
         routed, notice = self._copies.routed(deployment_of(found)[0])
         notices = " ".join(said for said in (notice, self._copies.notice(namespace)) if said)
-        return status_of(found, self._copies.pods(namespace), routed, notices)
+        return status_of(found, self._copies.pods(namespace), routed, notices, self._copies.rolled(namespace))
 
     def _check(self, namespace: str, name: str) -> None:
         check_name("namespace", namespace)

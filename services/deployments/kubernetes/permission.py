@@ -33,6 +33,7 @@ class Right:
 
 SEES = (
     Right("list", "pods", what_for="nobody sees how the pods come up"),
+    Right("list", "deployments", "apps", what_for="rollouts are told by their pods alone"),
     Right("get", "pods", subresource="log", what_for="nobody reads their logs"),
     Right("list", "events", what_for="nobody sees why a pod does not come up"),
 )

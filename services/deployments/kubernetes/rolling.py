@@ -1,8 +1,9 @@
-"""How far one predictor is, while its pods are replaced too: what the operator counts, checked against its pods. Pure.
+"""How far one predictor is, while its pods are replaced too: its Deployments' figures, checked against its pods. Pure.
 
 Of each Deployment Seldon's operator copies `replicas` and `availableReplicas` alone, and it never says which wish it
 has seen. While a new model comes up the pods of the one before keep that count whole, and just after a write all of its
-status is that of before. So the pods decide where they can be seen: which model each fetched, which template it is of.
+status is that of before. So the Deployments themselves decide where they can be seen (`rollouts`), and the pods: which
+model each fetched, which template it is of.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.deployments.kubernetes import pods as pod_reading
+from services.deployments.kubernetes.rollouts import CONTROLLER, Rollout, progress, rollout_of, updated
+from services.deployments.kubernetes.templates import of_template, other_model, template_of
 from services.domain import Phase, Predictor, PredictorStatus
 
 Object = Mapping[str, Any]
 
 AWAITED = "waiting for Seldon's operator"
+_ENDING = "the pods of the model before end"
 _WORST = (Phase.FAILED, Phase.PENDING, Phase.LOADING, Phase.READY)
-_INITIALIZER = "-model-initializer"
 _TEMPLATE, _WORKLOAD = "pod-template-hash", "app"
-_MAX_NAME = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +42,21 @@ class Divided:
     before: tuple[Object, ...] = ()
 
 
-def divided(pods: Sequence[Object], wanted: Predictor) -> Divided:
+def divided(pods: Sequence[Object], wanted: Predictor, deployments: Sequence[Object] = ()) -> Divided:
     """Tell the pods apart. Those that are being deleted are in neither part.
 
-    Of before is a pod whose init container fetched another model than the wanted one; or one of another template than
-    the newest pod of the same Deployment; or, where no template is named, one that answers and is older than a pod that
-    does not, if there are enough without that pod.
+    Of before is a pod whose init container fetched another model than the wanted one; all, where the template of their
+    Deployment does not hold what is wanted; or one of another template than the newest of its Deployment. Which that is
+    the Deployment tells, or else the newest pod. Where no template is named: one that answers and is older than a pod
+    that does not, if there are enough without that pod.
     """
+    known = {str(_metadata(one).get("name")): one for one in deployments}
     live = [pod for pod in pods if not _metadata(pod).get("deletionTimestamp")]
-    before = [pod for pod in live if _other_model(pod, wanted)]
+    before = [pod for pod in live if other_model(pod, wanted)]
     rest = [pod for pod in live if pod not in before]
     for workload in {_label(pod, _WORKLOAD) for pod in rest}:
         group = [pod for pod in rest if _label(pod, _WORKLOAD) == workload]
-        latest = _label(max(group, key=_made), _TEMPLATE)
+        latest = _newest(group, known.get(workload))
         before += [pod for pod in group if _label(pod, _TEMPLATE) != latest]
         unnamed = [pod for pod in group if not _label(pod, _TEMPLATE)]
         ready = [pod for pod in unnamed if _is_ready(pod)]
@@ -62,40 +66,94 @@ def divided(pods: Sequence[Object], wanted: Predictor) -> Divided:
     return Divided(tuple(pod for pod in rest if pod not in before), tuple(before))
 
 
+def _newest(group: Sequence[Object], deployment: Object | None) -> str | None:
+    """The hash of the newest template among pods of one Deployment; None where no pod is of it yet."""
+    hashes = {
+        _label(pod, _TEMPLATE): [p for p in group if _label(p, _TEMPLATE) == _label(pod, _TEMPLATE)] for pod in group
+    }
+    if deployment is not None:
+        made = updated(deployment)
+        if made == 0:
+            return None
+        template = template_of(deployment)
+        alike = [one for one, pods in hashes.items() if all(of_template(pod, template) for pod in pods)]
+        as_many = [one for one, pods in hashes.items() if len(pods) == made]
+        for certain in (alike, as_many):
+            if len(certain) == 1:
+                return certain[0]
+    return _label(max(group, key=_made), _TEMPLATE)
+
+
 def predictor_status(
-    wanted: Predictor, counts: Sequence[Object], pods: Sequence[Object], word: Word
+    wanted: Predictor,
+    counts: Sequence[Object],
+    pods: Sequence[Object],
+    word: Word,
+    deployments: Sequence[Object] = (),
+    *,
+    overdue: bool = False,
 ) -> PredictorStatus:
-    """One predictor, as far as its own counts and pods tell.
+    """One predictor, as far as its own counts, Deployments and pods tell.
 
     Args:
         counts: the operator's figures of the predictor's Deployments.
         pods: the predictor's pods; empty where there are none or nobody may look.
+        deployments: its Deployments; likewise.
+        overdue: the newest wish is so old that the operator must have written it into the Deployments.
     """
-    parts = divided(pods, wanted)
+    rollout = rollout_of(deployments, wanted)
+    rollout = rollout.believed() if rollout and overdue else rollout
+    parts = divided(pods, wanted, deployments)
+    if rollout and not rollout.same_template:
+        parts = Divided((), (*parts.fresh, *parts.before))
     views = [pod_reading.view(pod) for pod in parts.fresh]
-    available = min((int(c.get("availableReplicas") or 0) for c in counts), default=0)
-    enough = bool(counts) and available >= wanted.replicas
+    available = rollout.available if rollout else min((int(c.get("availableReplicas") or 0) for c in counts), default=0)
+    enough = bool(counts or rollout) and available >= wanted.replicas
     seen = bool(parts.fresh or parts.before)
-    up = min(available, sum(v.phase is Phase.READY for v in views)) if seen else available
-    old_answers = any(_is_ready(pod) for pod in parts.before)
+    up, old = _answering(parts, views, available, rollout)
+    current = word.current and (rollout is None or rollout.carried)
     worst = min(views, key=lambda v: _WORST.index(v.phase), default=None)
 
-    def at(phase: Phase, reason: str = "", *, updating: bool = old_answers) -> PredictorStatus:
-        return PredictorStatus(wanted.name, phase, min(up, wanted.replicas), wanted.replicas, reason, updating=updating)
+    def at(phase: Phase, reason: str = "", *, updating: bool = bool(old)) -> PredictorStatus:
+        ready = min(up, wanted.replicas)
+        words = progress(wanted.replicas, ready, old)
+        return PredictorStatus(wanted.name, phase, ready, wanted.replicas, reason, updating=updating, progress=words)
 
-    if enough and up >= wanted.replicas and word.state != "Failed" and (seen or word.state == "Available"):
-        if word.current:
-            return at(Phase.READY, "the pods of the model before end" if old_answers else "")
-        return at(Phase.READY, AWAITED, updating=True)
+    if enough and up >= wanted.replicas and word.state != "Failed" and (seen or rollout or word.state == "Available"):
+        if not current:
+            return at(Phase.READY, AWAITED, updating=True)
+        if rollout and not rollout.complete(wanted.replicas):
+            return at(Phase.READY, _ENDING if rollout.observed else CONTROLLER, updating=True)
+        return at(Phase.READY, _ENDING if old else "")
+    told = rollout if rollout and current and rollout.observed else None
+    if told and told.refused:
+        return at(Phase.FAILED, f"pods cannot be made: {told.refused}")
+    stuck = told.stuck if told else ""
     if worst is not None and worst.phase is not Phase.READY:
-        return at(worst.phase, f"{worst.name}: {worst.reason}")
+        reason = f"{worst.name}: {worst.reason}"
+        return at(Phase.FAILED, f"{stuck}: {reason}") if stuck else at(worst.phase, reason)
+    if stuck:
+        return at(Phase.FAILED, stuck)
     if word.state == "Failed":
         return at(Phase.FAILED, word.description or "Seldon's operator gave up", updating=available > 0)
-    if not word.current or (enough and not views):
-        phase = Phase.LOADING if enough and word.current and not seen else Phase.PENDING
-        return at(phase, AWAITED, updating=old_answers or (available > 0 and not seen))
-    phase = Phase.LOADING if views or counts else Phase.PENDING
-    return at(phase, "its pods become ready" if views else "waiting for its pods")
+    if not current or (enough and not views and not rollout):
+        phase = Phase.LOADING if enough and word.current and not seen and not rollout else Phase.PENDING
+        return at(phase, AWAITED, updating=bool(old) or (available > 0 and not seen))
+    if rollout and not rollout.observed:
+        return at(Phase.PENDING, CONTROLLER)
+    coming = bool(views or (rollout and rollout.updated))
+    phase = Phase.LOADING if coming or counts else Phase.PENDING
+    return at(phase, "its pods become ready" if coming else "waiting for its pods")
+
+
+def _answering(
+    parts: Divided, views: Sequence[pod_reading.PodView], available: int, rollout: Rollout | None
+) -> tuple[int, int]:
+    """How many pods of the wanted template answer, and how many of before."""
+    if parts.fresh or parts.before:
+        ready = sum(view.phase is Phase.READY for view in views)
+        return min(available, ready), sum(_is_ready(pod) for pod in parts.before)
+    return (rollout.new_ready, rollout.old_ready) if rollout else (available, 0)
 
 
 def confirmed(found: Sequence[PredictorStatus], word: Word) -> tuple[PredictorStatus, ...]:
@@ -107,22 +165,6 @@ def confirmed(found: Sequence[PredictorStatus], word: Word) -> tuple[PredictorSt
     if sure or not all(p.phase is Phase.READY and not p.updating for p in found):
         return tuple(found)
     return tuple(replace(p, reason=AWAITED, updating=True) for p in found)
-
-
-def _other_model(pod: Object, wanted: Predictor) -> bool:
-    """Whether the pod says that it fetched something else. Seldon's init container has the place as its argument."""
-    name = f"{wanted.node_name}{_INITIALIZER}"[:_MAX_NAME].removesuffix("-")
-    for container in (pod.get("spec") or {}).get("initContainers") or []:
-        if container.get("name") == name and container.get("args") and wanted.model_uri:
-            return str(container["args"][0]).rstrip("/") != _fetched_from(wanted.model_uri).rstrip("/")
-    return False
-
-
-def _fetched_from(uri: str) -> str:
-    """A volume claim is mounted, and the model copied from there."""
-    if not uri.startswith("pvc://"):
-        return uri
-    return f"/mnt/pvc/{uri.removeprefix('pvc://').partition('/')[2]}"
 
 
 def _is_ready(pod: Object) -> bool:

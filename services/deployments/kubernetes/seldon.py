@@ -11,7 +11,8 @@ from collections.abc import Iterable
 GROUP = "machinelearning.seldon.io"
 VERSION = "v1"
 PLURAL = "seldondeployments"
-MANAGED_PODS = "app.kubernetes.io/managed-by=seldon-core"
+MANAGED = "app.kubernetes.io/managed-by=seldon-core"
+"""The label of what Seldon's operator makes: Deployments and, by their templates, pods."""
 SERVICE_PORT = 8000
 MAX_NAME = 63
 
@@ -30,6 +31,11 @@ def item(namespace: str, name: str) -> str:
 def core(namespace: str | None, plural: str) -> str:
     """Path of a kind of the core API, such as pods or events."""
     return f"/api/v1/namespaces/{namespace}/{plural}" if namespace else f"/api/v1/{plural}"
+
+
+def rolled(namespace: str | None) -> str:
+    """Path of the Deployments of a namespace, or of the whole cluster."""
+    return f"/apis/apps/v1/namespaces/{namespace}/deployments" if namespace else "/apis/apps/v1/deployments"
 
 
 def service_name(deployment: str, predictor: str) -> str:

@@ -25,11 +25,21 @@ _BUILT = ("seldon_core.microservice", "Creating MLFLow server", "Starting gunico
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What there is to know of one predictor: its pods, the messages of events about it, its model's log."""
+    """What there is to know of one predictor.
+
+    Attributes:
+        pods: the newest, or none.
+        events: messages of events about it.
+        log: its model's.
+        refused: what keeps pods from being made, as its Deployment says it; empty: nothing.
+        stuck: that its Deployment calls the rollout given up; empty: it does not.
+    """
 
     pods: Sequence[Object]
     events: Sequence[str]
     log: Sequence[Stamped]
+    refused: str = ""
+    stuck: str = ""
 
 
 def startup_of(predictor: str, seen: Seen, *, ready: bool, budget_s: float | None) -> Startup:
@@ -47,10 +57,11 @@ def startup_of(predictor: str, seen: Seen, *, ready: bool, budget_s: float | Non
         states = [state for one in seen.pods for state in states_of(one)]
         # A start that goes well logs warnings too: a log is evidence only once something has failed.
         failed = any(view(one).crashed or view(one).phase is Phase.FAILED for one in seen.pods)
-        traces = Traces(log if failed else (), states, seen.events)
+        conditions = [said for said in (seen.refused, seen.stuck) if said]
+        traces = Traces(log if failed else (), states, seen.events, conditions)
         larger_s = next((b for b in BUDGETS_S if b > allowed_s), None)
         diagnosis = recognise(traces, larger_budget_s=larger_s)
-    return Startup(predictor, _steps(pod, seen.log, diagnosis is not None), diagnosis, tuple(log), allowed_s)
+    return Startup(predictor, _steps(pod, seen, diagnosis is not None), diagnosis, tuple(log), allowed_s)
 
 
 def newest(pods: Iterable[Object]) -> Object | None:
@@ -73,14 +84,14 @@ def states_of(pod: Object) -> list[str]:
     return [state for state in states if state]
 
 
-def _steps(pod: Object | None, log: Sequence[Stamped], refused: bool) -> tuple[StartupStep, ...]:
+def _steps(pod: Object | None, seen: Seen, refused: bool) -> tuple[StartupStep, ...]:
     if pod is None:
         state = StepState.FAILED if refused else StepState.RUNNING
         return (StartupStep(Step.SCHEDULED, state, note="no pod yet"), *_waiting(*list(Step)[1:]))
     metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
     conditions = {c.get("type"): c for c in status.get("conditions") or []}
     found = view(pod)
-    bad = found.phase is Phase.FAILED or bool(found.crashed)
+    bad = found.phase is Phase.FAILED or bool(found.crashed or seen.stuck)
     made = read_time(metadata.get("creationTimestamp"))
     placed = conditions.get("PodScheduled", {})
     if placed.get("status") != "True":
@@ -92,7 +103,7 @@ def _steps(pod: Object | None, log: Sequence[Stamped], refused: bool) -> tuple[S
     steps.append(fetch)
     if fetch.state is not StepState.DONE:
         return (*steps, *_waiting(Step.ENVIRONMENT, Step.LOAD, Step.READY))
-    return (*steps, *_serving(status, conditions, log, bad))
+    return (*steps, *_serving(status, conditions, seen.log, bad))
 
 
 def _download(status: Object, placed: datetime | None, bad: bool) -> StartupStep:

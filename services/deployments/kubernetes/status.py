@@ -18,6 +18,9 @@ from services.errors import InvalidDeployment, InvalidInput
 
 Object = Mapping[str, Any]
 
+CARRIED_S = 60.0
+"""How long after a change it is waited for to stand in the templates; what stands there in another form than Decant's
+is not waited for any longer."""
 ROUTES_LAG_S = 10.0
 """How long after a change the ingress may hold the split of before without anything being wrong."""
 
@@ -62,17 +65,24 @@ def change_of(found: Object) -> tuple[str, datetime | None]:
     return str(notes.get(CHANGED_BY, "")), read_time(notes.get(CHANGED_AT) or metadata.get("creationTimestamp"))
 
 
-def status_of(found: Object, pods: Sequence[Object], routed: Split | None, notice: str = "") -> DeploymentStatus:
+def status_of(
+    found: Object,
+    pods: Sequence[Object],
+    routed: Split | None,
+    notice: str = "",
+    rolled: Sequence[Object] = (),
+) -> DeploymentStatus:
     """Put together what is known of one deployment.
 
     Args:
         pods: Seldon's pods in its namespace; others' are passed over.
         routed: the split that the ingress holds, if it could be read.
         notice: a sentence that concerns the reading itself, such as a watch that is down.
+        rolled: the Deployments that Seldon's operator made in its namespace, as `pods`.
     """
     deployment, unwritable = deployment_of(found)
     metadata, status = found.get("metadata") or {}, found.get("status") or {}
-    workloads = Workloads(deployment, pods)
+    workloads = Workloads(deployment, (*pods, *rolled))
     counts: dict[str, list[Object]] = {p.name: [] for p in deployment.predictors}
     for workload, count in (status.get("deploymentStatus") or {}).items():
         if owner := workloads.of(str(workload)):
@@ -80,13 +90,24 @@ def status_of(found: Object, pods: Sequence[Object], routed: Split | None, notic
     current = _current(found)
     word = Word(str(status.get("state") or ""), str(status.get("description") or ""), current)
     who, when = change_of(found)
+    overdue = _past(when, CARRIED_S)
     done = current and status.get("state") == "Available" and _routes_due(status, when)
     leaks = leaking(deployment, routed) if done else ""
     return DeploymentStatus(
         deployment=deployment,
         version=version_of(found),
         predictors=confirmed(
-            [predictor_status(p, counts[p.name], workloads.pods_of(p.name, pods), word) for p in deployment.predictors],
+            [
+                predictor_status(
+                    p,
+                    counts[p.name],
+                    workloads.of_predictor(p.name, pods),
+                    word,
+                    workloads.of_predictor(p.name, rolled),
+                    overdue=overdue,
+                )
+                for p in deployment.predictors
+            ],
             word,
         ),
         in_force=_in_force(deployment, status, routed, current),
@@ -111,9 +132,14 @@ def _current(found: Object) -> bool:
 def _routes_due(status: Object, changed_at: datetime | None) -> bool:
     """Whether the routes must be those of the newest wish by now: an operator that does not say of which wish its
     status is gets some time."""
-    if changed_at is None or changed_at.tzinfo is None or status.get("observedGeneration") is not None:
+    return status.get("observedGeneration") is not None or _past(changed_at, ROUTES_LAG_S)
+
+
+def _past(changed_at: datetime | None, lag_s: float) -> bool:
+    """Whether a change was made that long ago, or nobody knows when."""
+    if changed_at is None or changed_at.tzinfo is None:
         return True
-    return (datetime.now(UTC) - changed_at).total_seconds() >= ROUTES_LAG_S
+    return (datetime.now(UTC) - changed_at).total_seconds() >= lag_s
 
 
 def _in_force(deployment: Deployment, status: Object, routed: Split | None, current: bool) -> Split | None:

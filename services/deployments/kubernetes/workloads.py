@@ -18,9 +18,9 @@ _DEPLOYMENT, _SERVICE, _WORKLOAD = "seldon-deployment-id", "seldon-app", "app"
 
 
 class Workloads:
-    """Finds owners among the predictors of one deployment. `pods`: all that are known, for their Deployments' names."""
+    """Finds owners among the predictors of one deployment. `made`: all pods and Deployments, for the names of these."""
 
-    def __init__(self, deployment: Deployment, pods: Iterable[Object] = ()) -> None:
+    def __init__(self, deployment: Deployment, made: Iterable[Object] = ()) -> None:
         self._deployment = deployment
         self._names = [p.name for p in deployment.predictors]
         self._services = {service_name(deployment.name, name): name for name in self._names}
@@ -29,8 +29,8 @@ class Workloads:
             for p in deployment.predictors
             for name in hashed_workloads(deployment.name, p.name, p.node_name)
         }
-        for pod in pods:
-            workload, owner = _labels(pod).get(_WORKLOAD), self.of_pod(pod)
+        for one in made:
+            workload, owner = _labels(one).get(_WORKLOAD), self.of_object(one)
             if owner and workload and self.of(workload) is None:
                 self._hashed[workload] = owner
 
@@ -40,19 +40,19 @@ class Workloads:
             return owner
         return next((owner for name, owner in self._hashed.items() if f"{workload}-".startswith(f"{name}-")), None)
 
-    def of_pod(self, pod: Object) -> str | None:
-        """The predictor that a pod belongs to: by its labels, by its name where it has none of them."""
-        metadata, labels = pod.get("metadata") or {}, _labels(pod)
+    def of_object(self, made: Object) -> str | None:
+        """The predictor that a pod or Deployment belongs to: by its labels, by its name where it has none of them."""
+        metadata, labels = made.get("metadata") or {}, _labels(made)
         if metadata.get("namespace") != self._deployment.namespace:
             return None
         if labels.get(_DEPLOYMENT, self._deployment.name) != self._deployment.name:
             return None
         return self._services.get(labels.get(_SERVICE, "")) or self.of(str(metadata.get("name", "")))
 
-    def pods_of(self, predictor: str, pods: Iterable[Object]) -> list[Object]:
-        """The predictor's pods among all."""
-        return [pod for pod in pods if self.of_pod(pod) == predictor]
+    def of_predictor(self, predictor: str, made: Iterable[Object]) -> list[Object]:
+        """The predictor's own among all pods, or all Deployments."""
+        return [one for one in made if self.of_object(one) == predictor]
 
 
-def _labels(pod: Object) -> Mapping[str, str]:
-    return (pod.get("metadata") or {}).get("labels") or {}
+def _labels(made: Object) -> Mapping[str, str]:
+    return (made.get("metadata") or {}).get("labels") or {}
