@@ -72,8 +72,9 @@ class Services:
 
     def for_person(self, person: Person) -> Services:
         """The same services as this person may use them: changes that a viewer asks for raise Forbidden."""
-        parts = {f.name: seen_by(person, f.name, getattr(self, f.name)) for f in fields(self) if f.name in READS}
-        return replace(self, **parts, close=_stays_open)
+        theirs = replace(self, predictions=self.predictions.for_person(who=person.name))
+        parts = {f.name: seen_by(person, f.name, getattr(theirs, f.name)) for f in fields(self) if f.name in READS}
+        return replace(theirs, **parts, close=_stays_open)
 
 
 def build_services(settings: Settings) -> Services:
@@ -102,7 +103,7 @@ def build_services(settings: Settings) -> Services:
         models=models,
         datasets=DatasetCatalogue(settings.tracking_uri),
         training=TrainingJobs(database, queue, settings),
-        predictions=PredictionClient(settings.request_timeout_s, engine.relay),
+        predictions=PredictionClient(settings.request_timeout_s, engine.relay).for_person(who=settings.user),
         replays=ReplayJobs(
             store, queue, engine, settings, begin_test=partial(_begin_test, verdicts), senders=chosen.senders
         ),

@@ -107,7 +107,7 @@ def look(built: Services, spec: ReplaySpec) -> PreviewSummary:
     """What each arm would earn on a few rows; nothing is recorded."""
     from services.traffic.preview import summarise
 
-    return summarise(built.replays.preview(spec), spec.reward)
+    return summarise(built.replays.preview(spec, who=built.settings.user), spec.reward)
 
 
 def put_preview(summary: PreviewSummary, reward: Reward, *, as_json: bool) -> None:

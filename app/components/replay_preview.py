@@ -13,7 +13,7 @@ from app.components.arms import draw_arm_title, label, position
 from app.components.live_chart import live_chart
 from app.components.reward_picker import scale_key
 from app.guard import escape
-from app.wiring import services
+from app.wiring import services, who
 from services.domain import Deployment
 from services.traffic.preview import PREVIEW_ROWS, ArmPreview, Preview, PreviewSummary, histogram, summarise
 from services.traffic.replay import ReplaySpec
@@ -41,7 +41,7 @@ def draw_preview(spec: ReplaySpec, deployment: Deployment, digest: str, *, look:
     asked = (deployment.key, models, digest, spec.target, spec.predictor, spec.arms, spec.rows, spec.sample_seed)
     if look:
         with st.spinner("Asking the arms"):
-            st.session_state[HELD] = (asked, services().replays.preview(spec))
+            st.session_state[HELD] = (asked, services().replays.preview(spec, who=who()))
     about, seen = st.session_state.get(HELD, (None, None))
     if about == asked and seen is not None:
         _draw(seen, summarise(seen, spec.reward), spec, deployment, reward_key)

@@ -125,7 +125,11 @@ class Relay(Protocol):
         """POST `body` to `path` of the Service; GET where there is no body.
 
         Raises:
-            Forbidden: the API server does not let us use its proxy.
+            Forbidden: the API server does not let us use its proxy, or the person for whom we ask.
             Unavailable: the API server does not answer.
         """
+        ...
+
+    def for_person(self, who: str) -> Relay:
+        """The same way with the rights of `who`, where the cluster decides by persons; "": with Decant's own."""
         ...

@@ -8,6 +8,7 @@ import numpy as np
 
 from services.deployments.engine import Engine
 from services.errors import InvalidInput
+from services.jobs.replay_run import relay_for
 from services.settings import Settings
 from services.traffic.datasets import load_dataset
 from services.traffic.order import chosen_rows
@@ -18,10 +19,11 @@ SEED = 0
 """The same spec always previews the same rows."""
 
 
-def preview_replay(engine: Engine, settings: Settings, spec: ReplaySpec) -> Preview:
+def preview_replay(engine: Engine, settings: Settings, spec: ReplaySpec, who: str) -> Preview:
     """Send up to PREVIEW_ROWS of the rows of `spec`, taken at random, to each of its arms; nothing is recorded.
 
-    The arms are those of `spec`: the pair, the one it is pinned to, or for live traffic the first two.
+    The arms are those of `spec`: the pair, the one it is pinned to, or for live traffic the first two. Where requests
+    pass an API server, the rights of `who` decide.
 
     Raises InvalidInput, NotFound (deployment, predictor, dataset) and Unavailable.
     """
@@ -38,4 +40,4 @@ def preview_replay(engine: Engine, settings: Settings, spec: ReplaySpec) -> Prev
     values, truths = dataset.feature_rows(spec.target), dataset.truths(spec.target)
     rows = [ReplayRow(int(index), values[index], truths[index]) for index in chosen]
     names = dataset.features(spec.target)
-    return asyncio.run(preview(endpoints, rows, names, settings.request_timeout_s, engine.relay))
+    return asyncio.run(preview(endpoints, rows, names, settings.request_timeout_s, relay_for(engine, who)))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from services.deployments.engine import Engine
+from services.domain import Relay
 from services.errors import InvalidInput
 from services.evidence.replay_table import ReplayRecord
 from services.evidence.store import EvidenceStore
@@ -25,6 +27,11 @@ def ledger_progress(store: EvidenceStore, record: ReplayRecord) -> Progress:
     arms = tuple(counters_of(arm) for arm in store.arm_ledger(record.id))
     halves = max(1, len(spec_from_json(record.spec).arms))
     return Progress(sum(arm.sent for arm in arms) // halves, arms, 0.0, ())
+
+
+def relay_for(engine: Engine, who: str) -> Relay | None:
+    """The way to arms without an address here, for what `who` asked to be sent; None where all have one."""
+    return engine.relay.for_person(who) if engine.relay else None
 
 
 def make_plan(

@@ -18,7 +18,7 @@ from services.evidence.replay_table import ReplayRecord
 from services.evidence.store import EvidenceStore
 from services.jobs.replay_hooks import WorkerHooks
 from services.jobs.replay_job import SharedSending
-from services.jobs.replay_run import ledger_progress, make_plan
+from services.jobs.replay_run import ledger_progress, make_plan, relay_for
 from services.jobs.replay_values import progress_to_json, replay_of
 from services.jobs.states import LIVE_STATES, JobState
 from services.settings import Settings
@@ -120,7 +120,7 @@ class ReplayRunner:
         dataset = self._datasets.load(str(record.spec["dataset"]), str(record.spec["digest"]))
         plan = make_plan(self._store, self._settings, record, dataset, self._patience_s, self._outage_s)
         began, cpu = time.monotonic(), time.process_time()
-        latest = asyncio.run(run_replay(plan, hooks, signal, before.arms, self._engine.relay))
+        latest = asyncio.run(run_replay(plan, hooks, signal, before.arms, relay_for(self._engine, record.who)))
         return replace(latest, busy=(time.process_time() - cpu) / max(time.monotonic() - began, 1e-9))
 
     def _remove_senders(self, record: ReplayRecord) -> None:

@@ -29,7 +29,7 @@ from services.evidence.door import PART as STORE
 from services.evidence.store import EvidenceStore
 from services.jobs.replay_hooks import ShareHooks, wanted
 from services.jobs.replay_job import share_lease
-from services.jobs.replay_run import make_plan
+from services.jobs.replay_run import make_plan, relay_for
 from services.jobs.replays import STOP_GRACE_S
 from services.settings import Settings, load_settings
 from services.traffic.order import Share
@@ -117,7 +117,7 @@ class ReplaySender:
                 self._store, self._settings, record, dataset, PATIENCE_S, self._outage_s, share=self._share
             )
             log.info("replay %d: share %d of %d", record.id, self._share.index, self._share.count)
-            end = asyncio.run(run_replay(plan, hooks, self._signal, relay=self._engine.relay))
+            end = asyncio.run(run_replay(plan, hooks, self._signal, relay=relay_for(self._engine, record.who)))
         except DecantError as error:
             if not _of_store(error):
                 hooks.fail(str(error))

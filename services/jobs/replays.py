@@ -91,9 +91,9 @@ class ReplayJobs:
         dataset = self._datasets.load(spec.dataset)
         return dataset.digest, rows_to_send(spec, dataset.rows)
 
-    def preview(self, spec: ReplaySpec) -> Preview:
+    def preview(self, spec: ReplaySpec, *, who: str) -> Preview:
         """What the arms answer to a few of its rows; see `preview_replay`."""
-        return preview_replay(self._engine, self._settings, spec)
+        return preview_replay(self._engine, self._settings, spec, who)
 
     def get(self, replay_id: int) -> Replay:
         """Raises NotFound."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,6 +47,12 @@ class PredictionClient:
         )
         self._timeout_s, self._relay = timeout_s, relay
         self._metadata: dict[Endpoint, tuple[float, tuple[Tensor, ...]]] = {}
+
+    def for_person(self, *, who: str) -> PredictionClient:
+        """The same client, whose requests through an API server go with the rights of `who` where it asks for them."""
+        theirs = copy.copy(self)
+        theirs._relay = self._relay.for_person(who) if self._relay else None
+        return theirs
 
     def close(self) -> None:
         self._http.close()

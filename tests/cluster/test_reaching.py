@@ -14,7 +14,7 @@ import pytest
 
 from services.deployments.kubernetes.engine import KubernetesEngine
 from services.deployments.kubernetes.seldon import SERVICE_PORT, core, service_name
-from services.domain import V2, ChangeNote, Deployment, OutcomeStatus, Predictor
+from services.domain import V2, ChangeNote, Deployment, Endpoint, OutcomeStatus, Predictor
 from services.errors import Forbidden, Rejected, Unavailable
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
@@ -156,3 +156,42 @@ def test_what_keeps_requests_from_passing_is_said_in_words(
     finally:
         cluster.start_server()
         away.close()
+
+
+def test_with_impersonation_the_cluster_decides_who_sends_requests(
+    cluster: TestCluster, outside: KubernetesEngine, namespace: str, arms: SeldonArms
+) -> None:
+    serve(cluster, outside, namespace, arms, "seldon")
+    group, rbac = "rbac.authorization.k8s.io", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+    rule = {"apiGroups": [""], "resources": ["services/proxy"], "verbs": ["create"]}
+    cluster.admin.send("POST", f"{rbac}/roles", {"metadata": {"name": "asks"}, "rules": [rule]})
+    binding = {
+        "metadata": {"name": "asks"},
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": "asks"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "ada"}],
+    }
+    cluster.admin.send("POST", f"{rbac}/rolebindings", binding)
+    signed_in = KubernetesEngine(cluster.options(namespace, impersonate=True))
+    client = PredictionClient(10, signed_in.relay)
+    to_a = outside.endpoint(namespace, "wine", "a")
+    try:
+        wait_until(lambda: answers(client.for_person(who="ada"), to_a), what="ada to be let in")
+        with pytest.raises(Forbidden, match="does not let bob create services/proxy in namespace"):
+            client.for_person(who="bob").predict(to_a, [[5.0]], ["x"])
+        hooks = EngineLedger(outside, namespace, "wine")
+        plan = ReplayPlan(7, namespace, "wine", ("x",), [ReplayRow(0, (1.0,), 1.0)], BOUNDED, patience_s=10.0)
+        assert signed_in.relay is not None
+        with pytest.raises(Forbidden, match="does not let bob create services/proxy"):
+            asyncio.run(run_replay(plan, hooks, StopSignal(), relay=signed_in.relay.for_person("bob")))
+        end = asyncio.run(run_replay(plan, hooks, StopSignal(), relay=signed_in.relay.for_person("ada")))
+        assert end.done == 1
+    finally:
+        client.close()
+        signed_in.close()
+
+
+def answers(client: PredictionClient, endpoint: Endpoint) -> bool:
+    try:
+        return client.predict(endpoint, [[5.0]], ["x"])[0].values == (5.0,)
+    except Forbidden:
+        return False

@@ -275,7 +275,7 @@ def test_a_replay_stored_before_there_were_pairs_is_read_and_finished(
 
 def test_a_preview_leaves_no_trace(jobs: ReplayJobs, store: EvidenceStore, stub: SeldonStub) -> None:
     stub.bad_values = {load_dataset("wine-quality").feature_rows("quality")[0][0]}
-    seen = jobs.preview(replace(PAIRS, rows=None))
+    seen = jobs.preview(replace(PAIRS, rows=None), who="ada")
     assert len(seen.rows) == 200 and set(seen.predictions) == {"a", "b"}
     assert store.outcomes("seldon", "wine") == [] and stub.feedback == [] and jobs.recent() == []
     summary = summarise(seen, BOUNDED)
@@ -283,8 +283,8 @@ def test_a_preview_leaves_no_trace(jobs: ReplayJobs, store: EvidenceStore, stub:
         kept = [row for row, p in zip(seen.rows, seen.predictions[arm.predictor], strict=True) if p is not None]
         assert arm.failed == 200 - len(kept) and (arm.failed == 0 or "is not allowed" in arm.error)
         assert arm.sums.mean == pytest.approx(expected_mean(offset, kept))
-    assert jobs.preview(replace(PAIRS, rows=None)).rows == seen.rows
-    assert set(jobs.preview(replace(LIVE, mode=ReplayMode.PINNED, predictor="b")).predictions) == {"b"}
+    assert jobs.preview(replace(PAIRS, rows=None), who="ada").rows == seen.rows
+    assert set(jobs.preview(replace(LIVE, mode=ReplayMode.PINNED, predictor="b"), who="ada").predictions) == {"b"}
 
 
 def test_the_sender_measures_how_busy_it_is(jobs: ReplayJobs, stub: SeldonStub) -> None:

@@ -79,7 +79,7 @@ def test_a_live_replay_and_a_single_request_feed_nobody(system: System, models: 
 def test_a_preview_and_words_for_what_does_not_fit(system: System, models: dict[str, Path]) -> None:
     built = system.services
     spec = ReplaySpec(NAMESPACE, NAME, "wine-quality", "quality", BOUNDED, ReplayMode.PAIRED, rows=20, arms=("a", "b"))
-    seen = built.replays.preview(spec)
+    seen = built.replays.preview(spec, who="ada")
     assert not seen.errors
     assert list(seen.predictions["a"]) == pytest.approx(offline(models["a"])[:20])
     with pytest.raises(InvalidPayload, match="row 1: has 2 values, but there are 11 columns"):

@@ -18,7 +18,8 @@ import yaml
 
 class Script:
     """What the stand-in answers. `watches` holds one list of events for each watch that will be opened, in order; the
-    last one stays open until the stand-in closes. `answers` holds single objects by path; other paths are lists."""
+    last one stays open until the stand-in closes. `answers` holds single objects by path; other paths are lists.
+    `asked` is what came in: method, path, and as whom."""
 
     def __init__(self, *, objects: list[dict[str, Any]], version: str = "10") -> None:
         self.objects, self.version = objects, version
@@ -27,6 +28,7 @@ class Script:
         self.watched_from: list[str] = []
         self.refuse: tuple[int, dict[str, Any]] | None = None
         self.answers: dict[str, dict[str, Any]] = {}
+        self.asked: list[tuple[str, str, str]] = []
         self.port = 0
         self.closed = threading.Event()
 
@@ -38,7 +40,18 @@ def serving(script: Script, folder: Path) -> Iterator[Path]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_POST(self) -> None:
+            path = self._note()
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self._json(*(script.refuse or (200, script.answers[path])))
+
+        def _note(self) -> str:
+            path = urlparse(self.path).path
+            script.asked.append((self.command, path, self.headers.get("Impersonate-User", "")))
+            return path
+
         def do_GET(self) -> None:
+            self._note()
             query = {key: values[0] for key, values in parse_qs(urlparse(self.path).query).items()}
             if script.refuse is not None:
                 self._json(*script.refuse)

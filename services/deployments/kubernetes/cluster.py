@@ -87,9 +87,18 @@ class Cluster:
         return not self._kubeconfig and not self._context and _SERVICE_ACCOUNT.exists()
 
     def pass_on(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        *,
+        as_user: str = "",
     ) -> tuple[int, Mapping[str, str], bytes]:
         """One request to what is behind the API server, as it stands; its status, headers and body, whatever they say.
+
+        `as_user` is as in `send`: whether it is passed on is decided by that person's rights.
 
         Raises:
             Forbidden, Unavailable: the API server itself refuses us, or does not answer.
@@ -97,7 +106,7 @@ class Cluster:
         api = self._client()
         try:
             _, url, sent, *_ = api.param_serialize(
-                method, path, header_params=dict(headers), auth_settings=["BearerToken"]
+                method, path, header_params={**headers, **_acting_as(as_user)}, auth_settings=["BearerToken"]
             )
             answer = api.rest_client.pool_manager.request(
                 method,
@@ -137,10 +146,7 @@ class Cluster:
         read_timeout_s: float,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         api = self._client()
-        headers = {"Accept": JSON, "Content-Type": content_type}
-        if as_user:
-            check_person(as_user)
-            headers["Impersonate-User"] = as_user.encode().decode("latin-1")  # what the server reads as UTF-8
+        headers = {"Accept": JSON, "Content-Type": content_type, **_acting_as(as_user)}
         try:
             request = api.param_serialize(
                 method,
@@ -201,6 +207,14 @@ class Cluster:
             ) from error
         found.retries = urllib3.Retry(connect=1, read=0, status=0, redirect=0, other=0)
         return found
+
+
+def _acting_as(person: str) -> dict[str, str]:
+    """The header that makes a call somebody else's; empty for ourselves. Raises Forbidden for a name of nobody."""
+    if not person:
+        return {}
+    check_person(person)
+    return {"Impersonate-User": person.encode().decode("latin-1")}  # what the server reads as UTF-8
 
 
 def _events(answer: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:

@@ -49,7 +49,7 @@ class KubernetesEngine:
     def __init__(self, options: ClusterOptions) -> None:
         self._options = options
         self._cluster = Cluster(options.kubeconfig, options.context)
-        self._relay = ServiceRelay(self._cluster)
+        self._relay = ServiceRelay(self._cluster, impersonate=options.impersonate)
         self._copies = Copies(self._cluster, options.namespaces, options.ingress)
         self._changes = Changes(self._cluster, self._copies, impersonate=options.impersonate)
 

@@ -88,13 +88,23 @@ class Ways:
 
 
 class ServiceRelay:
-    """Passes requests to Services through the API server: implements `services.domain.Relay`."""
+    """Passes requests to Services through the API server: implements `services.domain.Relay`.
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    Args:
+        impersonate: what is sent goes with the rights of `who`. What a model takes is read as Decant itself, as all is
+            that is only read.
+    """
+
+    def __init__(self, cluster: Cluster, *, impersonate: bool, who: str = "") -> None:
+        self._cluster, self._impersonate, self._who = cluster, impersonate, who
+
+    def for_person(self, who: str) -> ServiceRelay:
+        return ServiceRelay(self._cluster, impersonate=self._impersonate, who=who)
 
     def __call__(
         self, service: ProxiedService, path: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
     ) -> Relayed:
         method = "GET" if body is None else "POST"
-        return Relayed(*self._cluster.pass_on(method, service.path + path, body, headers, timeout_s))
+        as_user = self._who if self._impersonate and body is not None else ""
+        answer = self._cluster.pass_on(method, service.path + path, body, headers, timeout_s, as_user=as_user)
+        return Relayed(*answer)
