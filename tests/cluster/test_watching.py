@@ -16,7 +16,7 @@ from services.deployments.kubernetes.seldon import collection, core, item
 from services.deployments.manifest import to_manifest
 from services.domain import ChangeNote, Deployment, Phase, Predictor, Resources, Split
 from services.errors import Forbidden, InvalidInput, NotFound, Unavailable
-from tests.support import rolled
+from tests.support import rollouts
 from tests.support.api_server import TestCluster
 from tests.support.operator import StatusOperator, available
 from tests.support.waiting import wait_until
@@ -127,8 +127,8 @@ def test_while_the_model_before_answers_the_new_pod_is_the_one_to_look_at(
     assert not first.settled
     found = cluster.admin.get(item(namespace, "wine"))
     operator.write(namespace, "wine", {**available(found), "state": "Creating"})
-    written = rolled.carry_out(cluster.admin, found, found["spec"]["predictors"][0])
-    rolled.count(cluster.admin, written, rolled.figures(1, updated=1, ready=0, old=1))
+    written = rollouts.carry_out(cluster.admin, found, found["spec"]["predictors"][0])
+    rollouts.count(cluster.admin, written, rollouts.figures(1, updated=1, ready=0, old=1))
     crash = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restartCount": 4}
     last = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     failing = pod(namespace, "wine-a-0-classifier-new-1", lastState=last, **crash)
@@ -216,16 +216,16 @@ def test_a_deployment_that_may_make_no_pods_says_so_itself(
     larger = replace(b, resources=Resources(memory_limit="64Gi"))
     assert not engine.apply(replace(wine(namespace), predictors=(a, larger)), note=ADA).settled, "nobody has seen it"
     found = cluster.admin.get(item(namespace, "wine"))
-    written = rolled.carry_out(cluster.admin, found, found["spec"]["predictors"][1])
+    written = rollouts.carry_out(cluster.admin, found, found["spec"]["predictors"][1])
     uncounted = wait_until(
         lambda: (one := engine.get(namespace, "wine").predictor("b")).reason == CONTROLLER and one,
         what="the watch to tell of the Deployment",
     )
     assert (uncounted.ready, uncounted.updating) == (0, True)
     words = 'pods "x" is forbidden: exceeded quota: compute, requested: limits.memory=64Gi, used: limits.memory=1Gi, '
-    figures = rolled.figures(1, updated=0, old=1)
-    figures["conditions"].append(rolled.refused(f"{words}limited: limits.memory=2Gi"))
-    rolled.count(cluster.admin, written, figures)
+    figures = rollouts.figures(1, updated=0, old=1)
+    figures["conditions"].append(rollouts.refused(f"{words}limited: limits.memory=2Gi"))
+    rollouts.count(cluster.admin, written, figures)
     wait_until(lambda: engine.get(namespace, "wine").predictor("b").phase is Phase.FAILED, what="the condition to show")
     status = engine.get(namespace, "wine")
     assert status.predictor("b").reason.startswith("pods cannot be made: ")
@@ -234,7 +234,7 @@ def test_a_deployment_that_may_make_no_pods_says_so_itself(
     diagnosis = engine.startup(namespace, "wine", "b").diagnosis
     assert diagnosis is not None
     assert diagnosis.key == "quota"
-    rolled.count(cluster.admin, written, rolled.figures(1))
+    rollouts.count(cluster.admin, written, rollouts.figures(1))
     wait_until(lambda: engine.get(namespace, "wine").settled, timeout_s=30, what="wine to settle once there is room")
 
 

@@ -11,9 +11,8 @@ import pytest
 
 from services.deployments.kubernetes.cluster import APPLY, JSON_PATCH, Cluster
 from services.deployments.kubernetes.failures import ApiRefused
-from services.deployments.kubernetes.seldon import MANAGED, collection, core, item
-from services.deployments.kubernetes.seldon import rolled as rolled_path
-from tests.support import kube_server, rolled
+from services.deployments.kubernetes.seldon import MANAGED, apps_deployments, collection, core, item
+from tests.support import kube_server, rollouts
 from tests.support.api_server import TestCluster
 
 MANAGER = {"fieldManager": "decant"}
@@ -176,16 +175,16 @@ def test_a_deployment_of_apps_has_generation_figures_and_label(
     """What is written once is left alone by a second write of the same; figures are no change of what is wanted."""
     server, namespace = place
     predictor = made["spec"]["predictors"][0]
-    first = rolled.carry_out(server, made, predictor)
+    first = rollouts.carry_out(server, made, predictor)
     assert first["metadata"]["generation"] == 1
     assert "observedGeneration" not in first.get("status", {})
-    counted = rolled.count(server, first, rolled.figures(1))
+    counted = rollouts.count(server, first, rollouts.figures(1))
     assert counted["status"]["observedGeneration"] == counted["metadata"]["generation"] == 1
-    again = rolled.carry_out(server, made, predictor)
+    again = rollouts.carry_out(server, made, predictor)
     assert again["metadata"]["generation"] == 1
-    more = rolled.carry_out(server, made, {**predictor, "replicas": 2})
+    more = rollouts.carry_out(server, made, {**predictor, "replicas": 2})
     assert (more["metadata"]["generation"], more["status"]["observedGeneration"]) == (2, 1)
-    path, name = rolled_path(namespace), first["metadata"]["name"]
+    path, name = apps_deployments(namespace), first["metadata"]["name"]
     assert name in [one["metadata"]["name"] for one in server.get(path, {"labelSelector": MANAGED})["items"]]
-    rolled.remove(server, namespace, made["metadata"]["name"])
+    rollouts.remove(server, namespace, made["metadata"]["name"])
     assert refused(server, "GET", f"{path}/{name}", None) == (404, "NotFound")

@@ -17,7 +17,7 @@ from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.informer import Informer
 from services.deployments.kubernetes.seldon import collection, item
 from services.errors import DecantError
-from tests.support import rolled
+from tests.support import rollouts
 from tests.support.ingress import shares_of, write_mappings, write_virtual_service
 
 TRIES = 5
@@ -26,7 +26,7 @@ TRIES = 5
 def available(found: dict[str, Any]) -> dict[str, Any]:
     """The status of a deployment whose every replica runs."""
     counts = {
-        rolled.name_of(found, p): {
+        rollouts.name_of(found, p): {
             "replicas": p.get("replicas", 1),
             "availableReplicas": p.get("replicas", 1),
         }
@@ -81,7 +81,7 @@ class StatusOperator:
                 metadata = found["metadata"]
                 try:
                     self._route(found)
-                    rolled.roll_out(self._cluster, found)
+                    rollouts.roll_out(self._cluster, found)
                     self.write(metadata["namespace"], metadata["name"], available(found))
                     self._done[metadata["uid"]] = metadata["generation"]
                 except DecantError:

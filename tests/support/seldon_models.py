@@ -30,7 +30,7 @@ from services.deployments.kubernetes.informer import Informer
 from services.deployments.kubernetes.seldon import SERVICE_PORT, collection, core, item, service_name
 from services.errors import DecantError
 from services.settings import ROOT
-from tests.support import rolled
+from tests.support import rollouts
 from tests.support.dividing_ingress import DividingIngress
 from tests.support.forwarding import Background, Forwarder
 from tests.support.ingress import shares_of, write_virtual_service
@@ -127,8 +127,8 @@ class SeldonModels:
                 wanted[metadata["namespace"], metadata["name"], predictor["name"]] = one, predictor
         for key in set(self.models) - set(wanted):
             self._remove(key)
-            rolled.remove(
-                self._cluster, key[0], key[1], keep={rolled.name_of(*w) for k, w in wanted.items() if k[0] == key[0]}
+            rollouts.remove(
+                self._cluster, key[0], key[1], keep={rollouts.name_of(*w) for k, w in wanted.items() if k[0] == key[0]}
             )
             self._counted.pop(key, None)
         for key, (one, predictor) in wanted.items():
@@ -143,7 +143,7 @@ class SeldonModels:
             self._remove(key)
             model = None
         if model is None:
-            self._begin(key, rolled.deployment_of(found, predictor), predictor["graph"])
+            self._begin(key, rollouts.deployment_of(found, predictor), predictor["graph"])
         elif model.process is not None and not model.ready and _answers(model.port):
             self._lead(key, model)
             model.ready = True
@@ -262,7 +262,7 @@ class SeldonModels:
             ready = predictor["name"] in up
             self._count((metadata["namespace"], metadata["name"], predictor["name"]), found, predictor, ready=ready)
             if not ready:
-                status["deploymentStatus"][rolled.name_of(found, predictor)]["availableReplicas"] = 0
+                status["deploymentStatus"][rollouts.name_of(found, predictor)]["availableReplicas"] = 0
         if len(up) < len(found["spec"]["predictors"]):
             status |= {"state": "Creating", "conditions": [{"type": "DeploymentsReady", "status": "False"}]}
         else:
@@ -277,8 +277,8 @@ class SeldonModels:
         state = (found["metadata"]["uid"], found["metadata"]["generation"], ready)
         if self._counted.get(key) != state:
             replicas = predictor.get("replicas", 1)
-            made = rolled.carry_out(self._cluster, found, predictor)
-            rolled.count(self._cluster, made, rolled.figures(replicas, ready=replicas if ready else 0))
+            made = rollouts.carry_out(self._cluster, found, predictor)
+            rollouts.count(self._cluster, made, rollouts.figures(replicas, ready=replicas if ready else 0))
             self._counted[key] = state
 
     def _write_targets(self) -> None:

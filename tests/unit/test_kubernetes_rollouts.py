@@ -17,21 +17,21 @@ from services.deployments.kubernetes.rollouts import progress
 from services.deployments.kubernetes.status import status_of
 from services.deployments.manifest import CHANGED_AT, to_manifest
 from services.domain import Deployment, DeploymentStatus, Parameter, Phase, Predictor, Resources
-from tests.support import rolled
+from tests.support import rollouts
 
 WINE = Deployment("seldon", "wine", (Predictor("a", "s3://m/2", 100, replicas=2),))
 QUOTA = (
     'pods "wine-a-0-a-model-x" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=4, limited: pods=4'
 )
-DEADLINE = {**rolled.GIVEN_UP, "message": 'ReplicaSet "wine-a-0-a-model-5d" has timed out progressing.'}
+DEADLINE = {**rollouts.GIVEN_UP, "message": 'ReplicaSet "wine-a-0-a-model-5d" has timed out progressing.'}
 
 
 def made(deployment: Deployment = WINE, *, generation: int = 2, seen: int = 2, **figures: Any) -> dict[str, Any]:
     """The Deployment of `a` as the operator writes it for `deployment`; the controller has seen generation `seen`."""
     manifest = to_manifest(deployment)
-    found = rolled.deployment_of(manifest, manifest["spec"]["predictors"][0])
+    found = rollouts.deployment_of(manifest, manifest["spec"]["predictors"][0])
     found["metadata"]["generation"] = generation
-    return {**found, "status": {"observedGeneration": seen, **rolled.figures(2, **figures)}}
+    return {**found, "status": {"observedGeneration": seen, **rollouts.figures(2, **figures)}}
 
 
 def pod(made_at: int, deployment: dict[str, Any], *, template: str, ready: bool = True) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def test_progress_is_silent_where_nothing_is_replaced() -> None:
 @pytest.mark.parametrize("state", ["Creating", "Failed", "Available"])
 def test_pods_that_are_not_let_in_are_told_by_the_condition(state: str) -> None:
     found = made(updated=0, old=2)
-    found["status"]["conditions"].append(rolled.refused(QUOTA))
+    found["status"]["conditions"].append(rollouts.refused(QUOTA))
     a = read(found, state=state).predictor("a")
     assert (a.phase, a.updating) == (Phase.FAILED, True)
     assert a.reason == f"pods cannot be made: {QUOTA}"
@@ -148,7 +148,7 @@ def test_pods_that_are_not_let_in_are_told_by_the_condition(state: str) -> None:
 
 def test_a_refusal_of_what_was_wanted_before_is_not_held_against_what_is_wanted_now() -> None:
     found = made(updated=0, old=2)
-    found["status"]["conditions"].append(rolled.refused(QUOTA))
+    found["status"]["conditions"].append(rollouts.refused(QUOTA))
     unseen = {**found, "metadata": {**found["metadata"], "generation": 3}}
     assert read(unseen).predictor("a").phase is Phase.PENDING
     smaller = replace(WINE, predictors=(replace(WINE.predictors[0], resources=Resources(memory_limit="1Gi")),))

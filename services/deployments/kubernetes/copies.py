@@ -11,15 +11,15 @@ from services.deployments.kubernetes import routes
 from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.informer import Informer
-from services.deployments.kubernetes.seldon import MANAGED, collection, core, rolled
+from services.deployments.kubernetes.seldon import MANAGED, apps_deployments, collection, core
 from services.domain import Deployment, Split
 from services.errors import Forbidden, InvalidInput, Unavailable
 
 Object = dict[str, Any]
 Key = tuple[str, str]
 
-DEPLOYMENTS, ROLLED, PODS, EVENTS = "seldondeployments", "deployments", "pods", "events"
-UNSEEN = {ROLLED: "The Deployments behind the arms cannot be seen", PODS: "Pods cannot be seen"}
+DEPLOYMENTS, APPS_DEPLOYMENTS, PODS, EVENTS = "seldondeployments", "deployments", "pods", "events"
+UNSEEN = {APPS_DEPLOYMENTS: "The Deployments behind the arms cannot be seen", PODS: "Pods cannot be seen"}
 """What an account may do without, and what it misses then."""
 
 LOOK_EVERY_S = 0.2
@@ -61,9 +61,9 @@ class Copies:
         """Seldon's pods in the namespace; none where the cluster does not let us see them (see `notice`)."""
         return self._of(PODS, namespace)
 
-    def rolled(self, namespace: str) -> list[Object]:
+    def apps_deployments(self, namespace: str) -> list[Object]:
         """The Deployments that Seldon's operator made in the namespace; none where we may not see them (`notice`)."""
-        return self._of(ROLLED, namespace)
+        return self._of(APPS_DEPLOYMENTS, namespace)
 
     def events(self, namespace: str) -> list[Object]:
         """Raises Forbidden where the cluster does not let us see them."""
@@ -174,8 +174,8 @@ class Copies:
             return collection(scope), {}
         if kind == PODS:
             return core(scope, "pods"), {"labelSelector": MANAGED}
-        if kind == ROLLED:
-            return rolled(scope), {"labelSelector": MANAGED}
+        if kind == APPS_DEPLOYMENTS:
+            return apps_deployments(scope), {"labelSelector": MANAGED}
         if kind == EVENTS:
             return core(scope, "events"), {}
         return routes.path(kind, scope), {}

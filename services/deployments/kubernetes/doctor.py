@@ -27,9 +27,9 @@ def way_up(cluster: Cluster, copies: Copies, status: DeploymentStatus, predictor
     """The predictor's start. What the account may not see is left out; raises NotFound for an unknown predictor."""
     deployment = status.deployment
     wanted = deployment.predictor(predictor)
-    pods, rolled = copies.pods(deployment.namespace), copies.rolled(deployment.namespace)
-    workloads = Workloads(deployment, (*pods, *rolled))
-    own = workloads.of_predictor(predictor, rolled)
+    pods, behind = copies.pods(deployment.namespace), copies.apps_deployments(deployment.namespace)
+    workloads = Workloads(deployment, (*pods, *behind))
+    own = workloads.of_predictor(predictor, behind)
     # While one model replaces another, the one that has to come up.
     pod = newest(divided(workloads.of_predictor(predictor, pods), wanted, own).fresh)
     rollout = rollout_of(own, wanted)

@@ -124,7 +124,7 @@ class KubernetesEngine:
         return told(
             self._copies.events(namespace),
             name,
-            Workloads(found, [*self._copies.pods(namespace), *self._copies.rolled(namespace)]),
+            Workloads(found, [*self._copies.pods(namespace), *self._copies.apps_deployments(namespace)]),
         )
 
     def startup(self, namespace: str, name: str, predictor: str) -> Startup:
@@ -183,7 +183,7 @@ class KubernetesEngine:
         namespace = found["metadata"]["namespace"]
         routed, notice = self._copies.routed(deployment_of(found)[0])
         notices = " ".join(said for said in (notice, self._copies.notice(namespace)) if said)
-        return status_of(found, self._copies.pods(namespace), routed, notices, self._copies.rolled(namespace))
+        return status_of(found, self._copies.pods(namespace), routed, notices, self._copies.apps_deployments(namespace))
 
     def _check(self, namespace: str, name: str) -> None:
         check_name("namespace", namespace)

@@ -33,8 +33,8 @@ def core(namespace: str | None, plural: str) -> str:
     return f"/api/v1/namespaces/{namespace}/{plural}" if namespace else f"/api/v1/{plural}"
 
 
-def rolled(namespace: str | None) -> str:
-    """Path of the Deployments of a namespace, or of the whole cluster."""
+def apps_deployments(namespace: str | None) -> str:
+    """Path of Kubernetes' own Deployments, in a namespace or the whole cluster."""
     return f"/apis/apps/v1/namespaces/{namespace}/deployments" if namespace else "/apis/apps/v1/deployments"
 
 

@@ -70,7 +70,7 @@ def status_of(
     pods: Sequence[Object],
     routed: Split | None,
     notice: str = "",
-    rolled: Sequence[Object] = (),
+    behind: Sequence[Object] = (),
 ) -> DeploymentStatus:
     """Put together what is known of one deployment.
 
@@ -78,11 +78,11 @@ def status_of(
         pods: Seldon's pods in its namespace; others' are passed over.
         routed: the split that the ingress holds, if it could be read.
         notice: a sentence that concerns the reading itself, such as a watch that is down.
-        rolled: the Deployments that Seldon's operator made in its namespace, as `pods`.
+        behind: the Deployments that Seldon's operator made in its namespace, as `pods`.
     """
     deployment, unwritable = deployment_of(found)
     metadata, status = found.get("metadata") or {}, found.get("status") or {}
-    workloads = Workloads(deployment, (*pods, *rolled))
+    workloads = Workloads(deployment, (*pods, *behind))
     counts: dict[str, list[Object]] = {p.name: [] for p in deployment.predictors}
     for workload, count in (status.get("deploymentStatus") or {}).items():
         if owner := workloads.of(str(workload)):
@@ -103,7 +103,7 @@ def status_of(
                     counts[p.name],
                     workloads.of_predictor(p.name, pods),
                     word,
-                    workloads.of_predictor(p.name, rolled),
+                    workloads.of_predictor(p.name, behind),
                     overdue=overdue,
                 )
                 for p in deployment.predictors

@@ -13,7 +13,7 @@ from typing import Any
 
 from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.failures import ApiRefused
-from services.deployments.kubernetes.seldon import hashed_workloads, rolled, service_name
+from services.deployments.kubernetes.seldon import apps_deployments, hashed_workloads, service_name
 
 Object = dict[str, Any]
 
@@ -109,7 +109,7 @@ def figures(replicas: int, *, updated: int | None = None, ready: int | None = No
 def carry_out(cluster: Cluster, found: Mapping[str, Any], predictor: Mapping[str, Any]) -> Object:
     """What the operator does: write the predictor's Deployment, whose figures nobody has looked at yet."""
     made = deployment_of(found, predictor)
-    path = rolled(found["metadata"]["namespace"])
+    path = apps_deployments(found["metadata"]["namespace"])
     try:
         return cluster.send("POST", path, made)
     except ApiRefused as error:
@@ -123,7 +123,7 @@ def carry_out(cluster: Cluster, found: Mapping[str, Any], predictor: Mapping[str
 def count(cluster: Cluster, deployment: Object, status: Object) -> Object:
     """What the Deployment controller does: write figures of the Deployment as it is."""
     metadata = deployment["metadata"]
-    one = f"{rolled(metadata['namespace'])}/{metadata['name']}"
+    one = f"{apps_deployments(metadata['namespace'])}/{metadata['name']}"
     told = {"observedGeneration": metadata["generation"], **status}
     return cluster.send("PUT", f"{one}/status", {**cluster.get(one), "status": told})
 
@@ -141,10 +141,10 @@ def roll_out(cluster: Cluster, found: Mapping[str, Any]) -> None:
 
 def remove(cluster: Cluster, namespace: str, owner: str, *, keep: frozenset[str] | set[str] = frozenset()) -> None:
     """What the operator does with Deployments of predictors that are gone, and the garbage collector with all."""
-    listed = cluster.get(rolled(namespace), {"labelSelector": f"seldon-deployment-id={owner}"})["items"]
+    listed = cluster.get(apps_deployments(namespace), {"labelSelector": f"seldon-deployment-id={owner}"})["items"]
     for name in {one["metadata"]["name"] for one in listed} - keep:
         try:
-            cluster.send("DELETE", f"{rolled(namespace)}/{name}", {"propagationPolicy": "Background"})
+            cluster.send("DELETE", f"{apps_deployments(namespace)}/{name}", {"propagationPolicy": "Background"})
         except ApiRefused as error:
             if error.reason != "NotFound":
                 raise
