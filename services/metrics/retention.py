@@ -84,7 +84,7 @@ def read_kept(door: PrometheusDoor, labels: Labels, start: datetime, now: dateti
     there = bool(door.instant(watched, start))
     retention = door.retention()
     whole = Kept(start, now, start, retention)
-    if there:
+    if there or now <= start:
         return whole
     oldest = _oldest(door, watched, start, now)
     if oldest is None or oldest <= start + timedelta(seconds=GRACE_S):
