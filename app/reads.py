@@ -159,11 +159,8 @@ def router_counts(backend: Services, namespace: str, name: str, since: datetime)
 
 @remembered(30)
 def symptoms(backend: Services, deployment: Deployment) -> Sequence[Symptom]:
-    """What is wrong with the metrics of a deployment, and of the test that is read from them, if one is known."""
-    try:
-        began = backend.verdicts.counted_since(deployment.namespace, deployment.name)
-    except DecantError:
-        began = None
+    """What is wrong with the metrics of a deployment, and of the test that is read from them."""
+    began = backend.verdicts.counted_since(deployment.namespace, deployment.name)
     return tuple(backend.metrics.examine(deployment, began))
 
 

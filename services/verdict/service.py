@@ -20,7 +20,7 @@ from services.verdict.rule import ABTest, Decides, LiveFrom, Rule, Source, assum
 
 
 class Verdicts:
-    """Starts, ends and assesses tests. Thread-safe. Every method raises Unavailable without the evidence store."""
+    """Starts, ends and assesses tests. Thread-safe. All but `counted_since` raise Unavailable without the store."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources, self._store, self._engine = sources, sources.store, sources.engine
@@ -47,8 +47,14 @@ class Verdicts:
         return None
 
     def counted_since(self, namespace: str, deployment: str) -> datetime | None:
-        """When the running test began, if what the counters say since then may name its winner."""
-        test = self.running(namespace, deployment)
+        """When the running test began, if what the counters say since then may name its winner.
+
+        None too where the store or the engine cannot be asked: who looks at the metrics has no need of them.
+        """
+        try:
+            test = self.running(namespace, deployment)
+        except DecantError:
+            return None
         if test is None or test.rule.live_source is not LiveFrom.COUNTERS or not test.rule.decided_by(Source.LIVE):
             return None
         return test.started_at

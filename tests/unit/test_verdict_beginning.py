@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.domain import ChangeNote
+from services.errors import Unavailable
+from services.evidence.database import open_database
 from services.metrics.retention import Kept
 from services.verdict.model import Call, Light
 from services.verdict.rule import Decides, LiveFrom, Rule
@@ -140,3 +142,15 @@ def test_which_beginning_the_check_of_the_metrics_looks_for(tmp_path: Path) -> N
     for rule in (Rule(reward=BOUNDED), Rule(reward=BOUNDED, decides=Decides.LIVE, live_from=LiveFrom.LEDGER)):
         world.begin(rule)
         assert world.verdicts.counted_since("seldon", "wine") is None
+
+
+def test_the_check_of_the_metrics_does_without_the_store(tmp_path: Path) -> None:
+    world = open_world(tmp_path)
+    world.begin(COUNTED)
+    database = open_database(f"sqlite:///{tmp_path / 'decant.db'}")
+    with database.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE ab_tests RENAME TO elsewhere")
+    database.dispose()
+    with pytest.raises(Unavailable):
+        world.verdicts.running("seldon", "wine")
+    assert world.verdicts.counted_since("seldon", "wine") is None
