@@ -1,7 +1,8 @@
-"""How the rings share two workers (`make test` runs `pytest -n 2 --dist loadgroup`).
+"""How the tests share two workers (`make test` runs `pytest -n 2 --dist loadgroup`).
 
-Rings that start real processes stay together on one worker: two of them at once would measure each other. The quick
-rings fill the other worker, file by file, so that what a module sets up once is set up once.
+A file stays whole on one worker, so that what a module sets up once is set up once; so do the files that share what
+takes long to start: the browser ring, and all that uses the one whole Decant (`system`) or the one API server
+(`cluster`). The workers take their ports from ranges of their own (`tests/support/waiting.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from tests.support.operator import StatusOperator
 from tests.support.seaweed import RunningStore, running_store
 from tests.support.system import System
 
-RINGS_WITH_PROCESSES = {"contract", "engine", "browser", "cluster"}
+TOGETHER = {"browser": "browser", "contract": "system", "cluster": "system"}
+"""Rings that stay together, and under which name."""
 ROOT = Path(__file__).parent
 
 # How long an example takes says how crowded the machine is, not whether the code is right.
@@ -27,11 +29,14 @@ settings.register_profile("decant", deadline=None, suppress_health_check=[Health
 settings.load_profile("decant")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give each test the group of its ring, or of its file; xdist reads the marks once all tests are collected."""
-    inside = item.path.relative_to(ROOT)
-    ring = inside.parts[0]
-    item.add_marker(pytest.mark.xdist_group("processes" if ring in RINGS_WITH_PROCESSES else str(inside)))
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the name of the group that stays together; xdist reads it afterwards."""
+    uses_system = {item.path for item in items if "system" in getattr(item, "fixturenames", ())}
+    for item in items:
+        inside = item.path.relative_to(ROOT)
+        alone = "system" if item.path in uses_system else str(inside)
+        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(inside.parts[0], alone)))
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ import psutil
 
 from services.runtime import tether
 from services.settings import ROOT, Settings
-from tests.support.waiting import free_ports, wait_until
+from tests.support.waiting import free_ports, share_of, wait_until
 
 if TYPE_CHECKING:
     from services.factory import Services
@@ -161,8 +161,9 @@ def _free_range(count: int, avoid: set[int]) -> int:
     """First port of `count` that nobody uses, away from the ports that the system gives out by itself."""
     from services.runtime.controller.replicas import can_bind
 
-    start = 20000 + (os.getpid() * 97 + int(time.monotonic() * 10)) % 8000
-    for first in range(start, 32000 - count, count):
+    mine = share_of(range(20000, 32000))
+    begin = (os.getpid() * 97 + int(time.monotonic() * 10)) % (len(mine) // 2)
+    for first in range(mine.start + begin, mine.stop - count, count):
         ports = range(first, first + count)
         if not avoid & set(ports) and all(can_bind(port) for port in ports):
             return first

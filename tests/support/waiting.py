@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import time
@@ -10,7 +11,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 POLL_S = 0.05
-PORTS = range(10000, 20000)
+
+
+def share_of(ports: range) -> range:
+    """What of `ports` is for this one of pytest's workers, so that two of them never pick the same."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    mine = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    each = len(ports) // workers
+    return ports[mine * each : (mine + 1) * each]
+
+
+PORTS = share_of(range(10000, 20000))
 """Below those that the system lends to outgoing connections, one of which might else take the port first."""
 
 
