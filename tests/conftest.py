@@ -1,8 +1,9 @@
 """How the tests share two workers (`make test` runs `pytest -n 2 --dist loadgroup`).
 
 A file stays whole on one worker, so that what a module sets up once is set up once; so do the files that share what
-takes long to start: the browser ring, and all that uses the one whole Decant (`system`) or the one API server
-(`cluster`). The workers take their ports from ranges of their own (`tests/support/waiting.py`).
+takes long to start: all that uses the one whole Decant (`system`), and all that uses the API server (`cluster`). The
+browser ring is with the latter, which makes network cards: at that, Chromium drops what it is loading. The workers take
+their ports from ranges of their own (`tests/support/waiting.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tests.support.operator import StatusOperator
 from tests.support.seaweed import RunningStore, running_store
 from tests.support.system import System
 
-TOGETHER = {"browser": "browser", "contract": "system", "cluster": "system"}
+TOGETHER = {"browser": "cluster", "cluster": "cluster", "contract": "system"}
 """Rings that stay together, and under which name."""
 ROOT = Path(__file__).parent
 
