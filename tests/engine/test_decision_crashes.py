@@ -109,24 +109,18 @@ def desk(mlflow_server: RunningMlflow, tmp_path: Path) -> Desk:
     return Desk.open(tmp_path, mlflow_server.uri)
 
 
-def trained(desk: Desk) -> dict[str, str | None]:
-    """The runs of both arms."""
-    return {"a": desk.train("a"), "b": desk.train("b")}
-
-
-def prepare(desk: Desk, runs: dict[str, str | None]) -> tuple[str, Deployment]:
-    """A deployment with a running test, under a name of its own."""
+def prepare(desk: Desk) -> tuple[str, Deployment]:
+    """A deployment with a running test, on runs and under a name of its own."""
     name = f"wine-{uuid.uuid4().hex[:8]}"
-    deployment = desk.deploy(name, runs)
+    deployment = desk.deploy(name, {"a": desk.train("a"), "b": desk.train("b")})
     desk.start(name)
     return name, deployment
 
 
 @pytest.mark.parametrize("kind", [Kind.PROMOTE, Kind.END])  # keeping takes the same steps as promoting, but the last
 def test_killed_anywhere_a_decision_is_completed_or_never_was(desk: Desk, kind: Kind) -> None:
-    runs = trained(desk)  # marked anew by each decision, with its number
     for lives in range(1, MOST):
-        name, before = prepare(desk, runs)
+        name, before = prepare(desk)
         code = in_a_process(decide, desk.folder, desk.tracking_uri, name, kind, lives)
         assert code in (0, KILLED), "it ended by itself, or by the fuse"
         restarted = Desk.open(desk.folder, desk.tracking_uri)
@@ -141,9 +135,8 @@ def test_killed_anywhere_a_decision_is_completed_or_never_was(desk: Desk, kind: 
 
 
 def test_killed_anywhere_an_undo_is_completed_or_never_was(desk: Desk) -> None:
-    runs = trained(desk)  # marked anew by each decision, with its number
     for lives in range(1, MOST):
-        name, before = prepare(desk, runs)
+        name, before = prepare(desk)
         desk.decide(Kind.PROMOTE, desk.assess(name), note=LEAD)
         code = in_a_process(undo, desk.folder, desk.tracking_uri, name, lives)
         assert code in (0, KILLED), "it ended by itself, or by the fuse"
@@ -202,7 +195,7 @@ def test_mlflow_killed_on_the_way_is_waited_for(tmp_path: Path) -> None:
     port, folder = free_port(), tmp_path / "mlflow"
     with running_mlflow(folder, port) as server:
         desk = Desk.open(tmp_path, server.uri)
-        name, before = prepare(desk, trained(desk))
+        name, before = prepare(desk)
 
         def cut(step: str, _: str) -> None:
             if step == "alias":
@@ -222,7 +215,7 @@ def test_taking_back_waits_for_mlflow_too(tmp_path: Path) -> None:
     port, folder = free_port(), tmp_path / "mlflow"
     with running_mlflow(folder, port) as server:
         desk = Desk.open(tmp_path, server.uri)
-        name, before = prepare(desk, trained(desk))
+        name, before = prepare(desk)
         desk.decide(Kind.PROMOTE, desk.assess(name), note=LEAD)
     undone = desk.decisions.undo(NAMESPACE, name, note=LEAD)
     assert undone.state is State.UNDOING
@@ -233,7 +226,7 @@ def test_taking_back_waits_for_mlflow_too(tmp_path: Path) -> None:
 
 
 def test_two_at_once_decide_once(desk: Desk) -> None:
-    name, before = prepare(desk, trained(desk))
+    name, before = prepare(desk)
     both = [
         processes.Process(target=decide, args=(desk.folder, desk.tracking_uri, name, Kind.PROMOTE, MOST))
         for _ in range(2)
