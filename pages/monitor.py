@@ -48,6 +48,7 @@ view = View(
     quantiles=tuple(LABELS[label] for label in LABELS if label in (shown or ["p50"])),
     zone=state.zone(),
     symptoms=lambda arms: reads.symptoms.of(built, arms),
+    now=lambda: reads.status.of(built, *where).deployment,
 )
 
 

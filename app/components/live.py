@@ -30,7 +30,10 @@ MAX_MARKS = 50
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the person looks at. `arms` is None when the engine could not say; `symptoms` checks their metrics."""
+    """What the person looks at. `arms` is None when the engine could not say; `symptoms` checks their metrics.
+
+    `arms` is as old as the page; `now` asks for what is deployed by now.
+    """
 
     namespace: str
     name: str
@@ -39,6 +42,7 @@ class View:
     quantiles: tuple[float, ...]
     zone: tzinfo
     symptoms: Callable[[Deployment], Sequence[Symptom]]
+    now: Callable[[], Deployment]
 
 
 def draw_live(view: View, metrics: MetricsReader, store: EvidenceStore) -> None:
@@ -46,7 +50,7 @@ def draw_live(view: View, metrics: MetricsReader, store: EvidenceStore) -> None:
     now = datetime.now(UTC)
     start, end = view.window.bounds(now)
     answers = ask(_questions(view, metrics, store, start, end))
-    marks = answers.get("changes", [])
+    marks, arms = answers.get("changes", []), answers.get("arms", view.arms)
     down = answers.error("tiles")
     if down is not None:
         show_error(down)
@@ -54,7 +58,7 @@ def draw_live(view: View, metrics: MetricsReader, store: EvidenceStore) -> None:
         draw_warning(answers.get("symptoms") or [])
         with boundary("The tiles"):
             draw_tiles(answers["tiles"])
-        predictors = [p.name for p in view.arms.predictors] if view.arms else _seen(answers)
+        predictors = [p.name for p in arms.predictors] if arms else _seen(answers)
         since = answers.get("last") if _all_empty(answers) else None
         for row in ((Chart.RPS, Chart.REWARD), (Chart.LATENCY, Chart.ERRORS)):
             for column, kind in zip(st.columns(2, gap="medium"), row, strict=True):
@@ -70,7 +74,7 @@ def draw_live(view: View, metrics: MetricsReader, store: EvidenceStore) -> None:
                     )
         st.markdown(f"**Per predictor** &nbsp; :gray[last {view.window.label}]")
         with boundary("The totals"):
-            draw_totals(answers["totals"], view.arms, split_changed=split_since(marks, None) is not None)
+            draw_totals(answers["totals"], arms, split_changed=split_since(marks, None) is not None)
     st.markdown(f"**Changes** &nbsp; :gray[last {view.window.label}]")
     with boundary("The history"):
         draw_history(answers["changes"], view.zone, "Nobody changed anything in this window.")
@@ -92,6 +96,7 @@ def _questions(
         "tiles": lambda: metrics.tiles(*where, view.window.seconds, end),
         "totals": lambda: metrics.totals(*where, start, end),
         "last": lambda: metrics.last_sample(*where),
+        "arms": view.now,
         "changes": lambda: store.changes(*where, since=start, limit=MAX_MARKS),
         "symptoms": lambda: view.symptoms(view.arms) if view.arms else (),
         **{kind: chart(kind) for kind in Chart},

@@ -114,6 +114,15 @@ def test_charts_are_drawn_per_arm_in_its_colour_with_the_changes_marked(watched:
     assert "traffic a 80" in "".join(app.dataframe[1].value["What"]).replace("\u202f", " ")
 
 
+def test_a_page_that_was_opened_before_the_split_moved_shows_what_is_asked_now(watched: Dashboard, monkeypatch):
+    """Only the live part is drawn again by itself; what the page knew of the arms is as old as the page."""
+    before = watched.engine.list()
+    watched.services.operations.set_traffic("seldon", "wine", Split.of({"a": 55, "b": 45}), note=NOTE)
+    monkeypatch.setattr(watched.engine, "list", lambda namespace=None: before)
+    app = watched.open("monitor", deployment="seldon/wine", window="5m")
+    assert list(app.dataframe[0].value["Asked now"].str.replace("\u202f", " ")) == ["55 %", "45 %"]
+
+
 def test_the_quantiles_can_be_chosen(watched: Dashboard):
     app = watched.open("monitor")
     assert {t["name"] for t in _figures(app)[2]["data"] if t["name"] != "change"} == {
