@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 
 from services.deployments.manifest import STAMPS, from_manifest, from_yaml, to_manifest, to_yaml
 from services.domain import Deployment, DeploymentStatus, Split
@@ -20,6 +21,7 @@ def split_text(split: Split) -> str:
     return split.text
 
 
+@lru_cache(maxsize=1024)  # every block of the ledger has one, and thousands have the same
 def read_split(text: str) -> Split | None:
     """The split that `split_text` wrote, or None if the text is something else."""
     if not _SPLIT_TEXT.fullmatch(text):

@@ -37,25 +37,22 @@ class ArmSums:
     latency_ms: Sums = _NONE
     latency_counts: tuple[int, ...] = (0,) * (len(LATENCY_EDGES_MS) + 1)
 
-    def plus(self, other: Block | ArmSums) -> ArmSums:
-        """Both together."""
-        return ArmSums(
-            self.sent + other.sent,
-            self.failed + other.failed,
-            self.reward.plus(other.reward),
-            self.squared_error.plus(other.squared_error),
-            self.absolute_error.plus(other.absolute_error),
-            self.hits.plus(other.hits),
-            self.latency_ms.plus(other.latency_ms),
-            tuple(x + y for x, y in zip(self.latency_counts, other.latency_counts, strict=True)),
-        )
-
     @classmethod
     def of(cls, blocks: Iterable[Block | ArmSums]) -> ArmSums:
-        found = cls()
-        for block in blocks:
-            found = found.plus(block)
-        return found
+        """All together."""
+        parts = list(blocks)
+        if not parts:
+            return cls()
+        return cls(
+            sum(part.sent for part in parts),
+            sum(part.failed for part in parts),
+            Sums.merge(part.reward for part in parts),
+            Sums.merge(part.squared_error for part in parts),
+            Sums.merge(part.absolute_error for part in parts),
+            Sums.merge(part.hits for part in parts),
+            Sums.merge(part.latency_ms for part in parts),
+            tuple(map(sum, zip(*(part.latency_counts for part in parts), strict=True))),
+        )
 
     def once(self, passes: int) -> ArmSums:
         """The same from one pass over the rows."""
@@ -193,13 +190,14 @@ def live_side(rule: Rule, replays: Iterable[ReplayRecord], blocks: Sequence[Bloc
             sent[block.replay] = sent.get(block.replay, 0) + block.sent
     single = {number: rows for number, rows in sent.items() if _passes(ours[number]) == 1}
     chosen = set(_without_repeats(single, ours))
-    by_segment: dict[str, dict[str, ArmSums]] = {}
+    by_segment: dict[str, dict[str, list[Block]]] = {}
     for block in blocks:
         if block.replay in chosen and feeds_both(block.segment, rule):
-            arms = by_segment.setdefault(block.segment, {})
-            arms[block.predictor] = arms.get(block.predictor, ArmSums()).plus(block)
-    empty = ArmSums()
-    strata = tuple((arms.get(rule.champion, empty), arms.get(rule.challenger, empty)) for arms in by_segment.values())
+            by_segment.setdefault(block.segment, {}).setdefault(block.predictor, []).append(block)
+    strata = tuple(
+        (ArmSums.of(arms.get(rule.champion, ())), ArmSums.of(arms.get(rule.challenger, ())))
+        for arms in by_segment.values()
+    )
     return LiveSide(strata, tuple(sorted(chosen)), tuple(sorted(set(sent) - chosen)))
 
 

@@ -38,6 +38,17 @@ def test_sums_of_parts_are_the_sums_of_the_whole(left: list[float], right: list[
         assert whole.top_share >= np.abs(values).max() / np.abs(values).sum() * (1 - 1e-9)
 
 
+@pytest.mark.parametrize("largest", [3.0, 0.0, None])
+def test_merging_is_adding_one_after_the_other(largest: float | None):
+    parts = [Sums(2, 0.1, 0.7, 0.4), Sums(), Sums(3, -0.2, 9.3, largest), Sums(1, 0.3, 0.09, 0.3)]
+    added = Sums()
+    for part in parts:
+        added = added.plus(part)
+    assert Sums.merge(parts) == added
+    assert (added.largest is None) == (largest is None)
+    assert Sums.merge([]) == Sums.merge([Sums(), Sums()]) == Sums()
+
+
 def test_sums_hand_worked():
     found = Sums.of([1, 2, math.nan, 5])
     assert found == Sums(3, 8.0, 30.0, 5.0)
