@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from services.deployments.kubernetes.engine import KubernetesEngine
+from tests.support.accounts import ACCOUNTS, LOOKS, Account, Right, give, make_account
 from tests.support.api_server import TestCluster
 from tests.support.operator import StatusOperator
 
@@ -21,3 +23,26 @@ def engine(cluster: TestCluster, operator: StatusOperator, namespace: str) -> It
     found = KubernetesEngine(cluster.options(namespace))
     yield found
     found.close()
+
+
+@pytest.fixture
+def home(cluster: TestCluster) -> str:
+    """Decant's own namespace."""
+    return cluster.namespace()
+
+
+@pytest.fixture
+def accounts(cluster: TestCluster, home: str, tmp_path: Path) -> dict[str, Account]:
+    return {name: make_account(cluster, name, home, tmp_path) for name in ACCOUNTS}
+
+
+@pytest.fixture
+def looking(
+    accounts: dict[str, Account], cluster: TestCluster, namespace: str, home: str
+) -> dict[str, frozenset[Right]]:
+    """The rights of each account in a namespace with deployments, as with sign-in, and in force."""
+    roles = give(cluster, "rights", namespace, home)
+    found = {name: roles[LOOKS[name]] for name in ACCOUNTS}
+    for name, account in accounts.items():
+        account.wait_for(found[name], namespace)
+    return found

@@ -43,8 +43,10 @@ def test_a_missing_right_to_apply_blocks_and_missing_sight_warns(
         found = about(list(engine.preflight(wine(namespace), {}, note=ADA)), "rights")
     finally:
         engine.close()
-    (finding,) = found
+    finding, proxied = found
     assert finding.severity is Severity.BLOCKS
+    assert proxied.severity is Severity.WARNS
+    assert f"ada may not create services/proxy in namespace {namespace}: no request from outside" in proxied.what
     assert f"ada may not create seldondeployments.machinelearning.seldon.io in namespace {namespace}" in finding.what
     assert "kubectl create role" in finding.mend
     assert f"-n {namespace}" in finding.mend

@@ -56,6 +56,7 @@ class TestCluster:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
     log: Path = Path(os.devnull)
+    audit: Path | None = None  # where the server writes what service accounts ask of it; None: it is not ours to know
 
     @property
     def admin(self) -> Cluster:
@@ -163,15 +164,29 @@ def _start(folder: Path) -> TestCluster:
         f"--service-account-signing-key-file={folder / 'sa.key'}",
         "--service-account-issuer=https://127.0.0.1",
         "--disable-admission-plugins=ServiceAccount",
+        f"--audit-policy-file={_audit_policy(folder / 'audit.yaml')}",
+        f"--audit-log-path={folder / 'audit.log'}",
     ]
     configs = {name: _kubeconfig(folder / f"{name}.yaml", api_port, token) for name, token in tokens.items()}
-    cluster = TestCluster(configs.pop("admin"), configs, command=server, log=log)
+    cluster = TestCluster(configs.pop("admin"), configs, command=server, log=log, audit=folder / "audit.log")
     with log.open("ab") as out:
         for command in (etcd, server):
             cluster.processes.append(
                 subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=_etcd_environment())
             )
     return cluster
+
+
+def _audit_policy(path: Path) -> Path:
+    """Each request of a service account when it comes, since a watch may go on for minutes, and when it is answered."""
+    of_accounts = {"level": "Metadata", "userGroups": ["system:serviceaccounts"]}
+    policy = {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "rules": [of_accounts, {"level": "None"}],
+    }
+    path.write_text(yaml.safe_dump(policy))
+    return path
 
 
 def _etcd_environment() -> dict[str, str]:

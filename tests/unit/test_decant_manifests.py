@@ -74,8 +74,73 @@ def test_beyond_its_namespaces_decant_may_only_read_which_cluster_it_is(overlay:
     others = [rule for rule in rules if rule["verbs"] != ["impersonate"]]
     name = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"], "resourceNames": ["kube-system"]}
     assert others == [name]
-    (subject,) = named(overlay, "ClusterRoleBinding", "decant-identity")["subjects"]
-    assert subject == {"kind": "ServiceAccount", "name": "decant", "namespace": "decant"}
+
+
+def given(overlay: str, account: str) -> dict[str, set[tuple[str, str]]]:
+    """What the account may do, by resource: where (`*` for the whole cluster) and which verb."""
+    roles = {
+        (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]): one["rules"]
+        for one in of_kind(overlay, "Role", "ClusterRole")
+    }
+    found: dict[str, set[tuple[str, str]]] = {}
+    for binding in of_kind(overlay, "RoleBinding", "ClusterRoleBinding"):
+        if {"kind": "ServiceAccount", "name": account, "namespace": "decant"} in binding["subjects"]:
+            where = binding["metadata"].get("namespace", "")
+            for rule in roles[binding["roleRef"]["kind"], where, binding["roleRef"]["name"]]:
+                for resource in rule["resources"]:
+                    found.setdefault(resource, set()).update((where or "*", verb) for verb in rule["verbs"])
+    return found
+
+
+def in_seldon(*verbs: str) -> set[tuple[str, str]]:
+    return {("seldon", verb) for verb in verbs}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_dashboard_and_worker_have_an_account_each_and_nobody_else_has_one(overlay: str) -> None:
+    found = {}
+    for one in of_kind(overlay, "Deployment", "StatefulSet", "Job"):
+        pod = one["spec"]["template"]["spec"]
+        if pod.get("automountServiceAccountToken", True):
+            found[one["metadata"]["name"]] = pod["serviceAccountName"]
+    assert found == {"dashboard": "dashboard", "worker": "worker"}
+    made = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in of_kind(overlay, "ServiceAccount")}
+    assert made == {("decant", "dashboard"), ("decant", "worker")}
+    subjects = [s for one in of_kind(overlay, "RoleBinding", "ClusterRoleBinding") for s in one["subjects"]]
+    assert {(s["kind"], s["namespace"], s["name"]) for s in subjects} == {("ServiceAccount", *one) for one in made}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_what_only_one_of_them_does_only_that_one_may(overlay: str) -> None:
+    dashboard, worker = given(overlay, "dashboard"), given(overlay, "worker")
+    assert worker["jobs"] == {("decant", verb) for verb in ("get", "create", "delete")}
+    assert worker["pods"] == {*in_seldon("list", "watch"), ("decant", "get"), ("decant", "list")}
+    assert worker["events"] == in_seldon("create")
+    assert worker["deployments"] == dashboard["deployments"] == in_seldon("list", "watch")
+    assert not {"pods/log", "resourcequotas", "limitranges"} & worker.keys()
+    assert dashboard["pods"] == in_seldon("list", "watch")
+    assert dashboard["pods/log"] == in_seldon("get")
+    assert "jobs" not in dashboard
+    assert {where for places in dashboard.values() for where, _ in places} == {"seldon", "*"}
+
+
+def test_only_where_nobody_signs_in_the_accounts_change_deployments_themselves() -> None:
+    looks = in_seldon("get", "list", "watch")
+    for account in ("dashboard", "worker"):
+        assert given("production", account)["seldondeployments"] == looks
+        assert given("production", account)["users"] == {("*", "impersonate")}
+        assert "users" not in given("kind", account)
+    assert given("kind", "dashboard")["seldondeployments"] == looks | in_seldon("create", "patch", "delete")
+    assert given("kind", "worker")["seldondeployments"] == looks | in_seldon("create", "patch")
+    (lead,) = named("production", "Role", "decant-lead")["rules"]
+    assert (lead["resources"], lead["verbs"]) == (["seldondeployments"], ["create", "patch", "delete"])
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_in_the_cluster_nothing_goes_through_the_api_servers_proxy(overlay: str) -> None:
+    assert "services/proxy" not in golden(overlay).read_text()
+    (role,) = yaml.safe_load_all(render(DECANT / "rights" / "outside"))
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["services/proxy"], "verbs": ["get", "create"]}]
 
 
 def test_two_dashboards_keep_each_client() -> None:

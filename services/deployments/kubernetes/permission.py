@@ -37,6 +37,13 @@ SEES = (
     Right("get", "pods", subresource="log", what_for="nobody reads their logs"),
     Right("list", "events", what_for="nobody sees why a pod does not come up"),
 )
+OUTSIDE = Right(
+    "create",
+    "services",
+    subresource="proxy",
+    what_for="no request from outside the cluster reaches an arm past the split",
+)
+"""Only where the arms' Services have no address: see manifests/decant/rights/outside."""
 
 
 def findings(cluster: Cluster, namespace: str, *, exists: bool, person: str) -> Iterator[Finding]:
@@ -44,15 +51,17 @@ def findings(cluster: Cluster, namespace: str, *, exists: bool, person: str) -> 
 
     Args:
         exists: whether it is there already (then it is patched, not created).
-        person: whose rights a change is made with; empty: those of Decant's own account.
+        person: whose rights a change is made and a request is sent with; empty: those of Decant's own account.
     """
     writes = Right("patch" if exists else "create", PLURAL, GROUP)
     asked = [(writes, person), *((right, "") for right in SEES)]
+    if not cluster.inside:
+        asked.append((OUTSIDE, person))
     with ThreadPoolExecutor(len(asked)) as pool:
         answers = list(pool.map(lambda pair: allowed(cluster, namespace, *pair), asked))
-    missing = [right for (right, _), may in zip(asked, answers, strict=True) if not may]
-    for right in missing:
-        who = f"{person} may" if right is writes and person else "Decant's account may"
+    missing = [pair for pair, may in zip(asked, answers, strict=True) if not may]
+    for right, whose in missing:
+        who = f"{whose} may" if whose else "Decant's account may"
         without = "it cannot be applied" if right is writes else right.what_for
         yield Finding(
             Severity.BLOCKS if right is writes else Severity.WARNS,
