@@ -103,7 +103,7 @@ def _draw_phase(status: PredictorStatus) -> None:
     text = "updating" if status.updating else str(status.phase)
     if status.desired > 1:
         text += f" {status.ready}/{status.desired}"
-    st.badge(text, icon=icon, color=color, help=escape(status.reason) or None)  # type: ignore[arg-type]
+    st.badge(text, icon=icon, color=color, help=escape(status.said) or None)  # type: ignore[arg-type]
 
 
 def _last_change(status: DeploymentStatus, last: Change | None, now: datetime) -> str:

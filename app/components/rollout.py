@@ -91,7 +91,7 @@ def _draw_arm(place: int, predictor: Predictor, status: DeploymentStatus) -> Non
     draw_arm_title(place, predictor.name, "shadow" if predictor.shadow else "")
     with st.container(horizontal=True, vertical_alignment="center"):
         draw_phase(arm.phase, "updating" if arm.updating and arm.phase is Phase.READY else "")
-        st.markdown(escape(arm.progress) or f"{arm.ready} of {arm.desired} replicas ready")
+        st.markdown(escape(how_far(arm)))
     st.caption(f"{escape(predictor.provenance.label)} · `{short_uri(predictor.model_uri)}`")
     if replaced(arm):
         st.caption("The model before answers until the new one is ready.")
@@ -109,6 +109,11 @@ def _startup(status: DeploymentStatus, arm: PredictorStatus) -> Startup | None:
         return reads.startup(status.deployment.namespace, status.deployment.name, arm.name)
     except DecantError:  # the rest of the rollout says what does not answer
         return None
+
+
+def how_far(arm: PredictorStatus) -> str:
+    """How many replicas are ready; while pods are replaced by others, how many of which. Pure."""
+    return arm.progress or f"{arm.ready} of {arm.desired} replicas ready"
 
 
 def replaced(arm: PredictorStatus) -> bool:

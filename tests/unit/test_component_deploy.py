@@ -11,7 +11,7 @@ from app.components.arm_options import summary
 from app.components.draft import ArmDraft, Extras, arm_name, compose, diff
 from app.components.model_picker import choices, run_label
 from app.components.observed import observe, split_since
-from app.components.rollout import last_failure, replaced
+from app.components.rollout import how_far, last_failure, replaced
 from app.components.target import name_problem
 from app.components.undelete import deleted
 from services.deployments.history_text import manifest_text
@@ -250,3 +250,11 @@ def test_an_arm_that_waits_for_the_split_alone_has_no_model_before() -> None:
     assert not replaced(waiting)
     assert replaced(replace(waiting, phase=Phase.LOADING))
     assert replaced(replace(waiting, reason=""))
+
+
+def test_while_pods_are_replaced_the_arm_says_how_many_of_which() -> None:
+    arm = PredictorStatus("a", Phase.LOADING, 1, 2, "its pods become ready", updating=True)
+    assert how_far(arm) == "1 of 2 replicas ready"
+    replacing = replace(arm, progress="1 of 2 new pods ready, 1 old one still answers")
+    assert how_far(replacing) == "1 of 2 new pods ready, 1 old one still answers"
+    assert replacing.said == "1 of 2 new pods ready, 1 old one still answers; its pods become ready"
