@@ -17,7 +17,6 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,6 +36,7 @@ from tests.support.ingress import shares_of, write_virtual_service
 from tests.support.mlflow_server import stop_tree
 from tests.support.network_host import NetworkHost
 from tests.support.operator import available
+from tests.support.pod_status import Stage, pod_status
 from tests.support.waiting import free_port
 
 Object = dict[str, Any]
@@ -44,7 +44,6 @@ Key = tuple[str, str, str]
 """Namespace, deployment, predictor."""
 
 LOOK_EVERY_S = 0.3
-INITIALIZER = "model-initializer"
 
 
 @dataclass
@@ -147,7 +146,7 @@ class SeldonModels:
         elif model.process is not None and not model.ready and _answers(model.port):
             self._lead(key, model)
             model.ready = True
-            self._write_pod(model, "running", ready=True)
+            self._write_pod(model, Stage.RUNNING, ready=True)
 
     def _begin(self, key: Key, deployment: Object, graph: Object) -> None:
         namespace, template = key[0], deployment["spec"]["template"]
@@ -162,7 +161,7 @@ class SeldonModels:
 
     def _load(self, key: Key, model: RunningModel) -> None:
         """What the kubelet does with the pod: fetch, start; how far it is goes into the pod."""
-        self._write_pod(model, "fetching")
+        self._write_pod(model, Stage.FETCHING)
         bucket_path = model.uri.removeprefix("s3://")
         try:
             from pyarrow import fs
@@ -172,9 +171,9 @@ class SeldonModels:
             fs.copy_files(bucket_path, str(model.folder), source_filesystem=self._s3, destination_filesystem=here)
         except OSError as error:
             model.failed = str(error)
-            self._write_pod(model, "no-model")
+            self._write_pod(model, Stage.NO_MODEL)
             return
-        self._write_pod(model, "running")
+        self._write_pod(model, Stage.RUNNING)
         namespace, deployment, predictor = key
         command = [
             *(sys.executable, "-m", "services.runtime.model_server", "--port", str(model.port)),
@@ -186,32 +185,9 @@ class SeldonModels:
             if not self._stopped.is_set():
                 model.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
 
-    def _write_pod(self, model: RunningModel, stage: str, *, ready: bool = False) -> None:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        fetched = stage == "running"
-        ended = {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now}}
-        crash = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
-        init: Object = {"name": f"{model.node}-{INITIALIZER}", "ready": fetched, "restartCount": 0}
-        init["state"] = ended if fetched else {"running": {"startedAt": now}}
-        if model.failed:
-            last = {"exitCode": 1, "reason": "Error", "message": model.failed, "finishedAt": now}
-            init |= {"state": crash, "restartCount": 2, "lastState": {"terminated": last}}
-        main: Object = {"name": model.node, "ready": ready, "restartCount": 0, "image": "seldonio/mlflowserver:1.19.0"}
-        main["state"] = {"running": {"startedAt": now}} if fetched else {"waiting": {"reason": "PodInitializing"}}
-        conditions = [
-            {"type": "PodScheduled", "status": "True", "lastTransitionTime": now},
-            {"type": "Initialized", "status": str(fetched), "lastTransitionTime": now},
-            {"type": "Ready", "status": str(ready), "lastTransitionTime": now},
-        ]
+    def _write_pod(self, model: RunningModel, stage: Stage, *, ready: bool = False) -> None:
         host = self._host.address if self._host else "127.0.0.1"
-        status = {
-            "phase": "Running" if fetched else "Pending",
-            "podIP": host,
-            "podIPs": [{"ip": host}],
-            "conditions": conditions,
-            "initContainerStatuses": [init],
-            "containerStatuses": [main],
-        }
+        status = pod_status(model.node, stage, host, failed=model.failed, ready=ready)
         metadata = model.pod["metadata"]
         path = f"{core(metadata['namespace'], 'pods')}/{metadata['name']}"
         with suppress(DecantError):  # it may have been removed meanwhile
