@@ -18,8 +18,12 @@ from services.domain import V2, ChangeNote, Deployment, Endpoint, OutcomeStatus,
 from services.errors import Forbidden, Rejected, Unavailable
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
+from services.jobs.queue import open_queue
+from services.jobs.replays import ReplayJobs
+from services.jobs.states import JobState
+from services.settings import Settings
 from services.traffic.client import PredictionClient
-from services.traffic.replay import ReplayPlan, ReplayRow, StopSignal
+from services.traffic.replay import ReplayPlan, ReplayRow, ReplaySpec, StopSignal
 from services.traffic.replayer import run_replay
 from services.traffic.rewards import Reward, RewardKind
 from services.trials import Trial, try_row
@@ -159,8 +163,14 @@ def test_what_keeps_requests_from_passing_is_said_in_words(
 
 
 def test_with_impersonation_the_cluster_decides_who_sends_requests(
-    cluster: TestCluster, outside: KubernetesEngine, namespace: str, arms: SeldonArms
+    cluster: TestCluster,
+    outside: KubernetesEngine,
+    namespace: str,
+    arms: SeldonArms,
+    store: EvidenceStore,
+    tmp_path: Path,
 ) -> None:
+    """Single requests by whoever asks, replays by whoever began them."""
     serve(cluster, outside, namespace, arms, "seldon")
     group, rbac = "rbac.authorization.k8s.io", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
     rule = {"apiGroups": [""], "resources": ["services/proxy"], "verbs": ["create"]}
@@ -171,20 +181,29 @@ def test_with_impersonation_the_cluster_decides_who_sends_requests(
         "subjects": [{"apiGroup": group, "kind": "User", "name": "ada"}],
     }
     cluster.admin.send("POST", f"{rbac}/rolebindings", binding)
-    signed_in = KubernetesEngine(cluster.options(namespace, impersonate=True))
+    signed_in = KubernetesEngine(cluster.options(namespace, impersonate=True, ingress_url=""))
     client = PredictionClient(10, signed_in.relay)
     to_a = outside.endpoint(namespace, "wine", "a")
     try:
         wait_until(lambda: answers(client.for_person(who="ada"), to_a), what="ada to be let in")
         with pytest.raises(Forbidden, match="does not let bob create services/proxy in namespace"):
             client.for_person(who="bob").predict(to_a, [[5.0]], ["x"])
-        hooks = EngineLedger(outside, namespace, "wine")
-        plan = ReplayPlan(7, namespace, "wine", ("x",), [ReplayRow(0, (1.0,), 1.0)], BOUNDED, patience_s=10.0)
-        assert signed_in.relay is not None
-        with pytest.raises(Forbidden, match="does not let bob create services/proxy"):
-            asyncio.run(run_replay(plan, hooks, StopSignal(), relay=signed_in.relay.for_person("bob")))
-        end = asyncio.run(run_replay(plan, hooks, StopSignal(), relay=signed_in.relay.for_person("ada")))
-        assert end.done == 1
+        file = tmp_path / "rows.csv"
+        file.write_text("x,y\n" + "".join(f"{row}.0,{row}.0\n" for row in range(20)))
+        settings = Settings(state_dir=tmp_path)
+        jobs = ReplayJobs(store, open_queue(settings), signed_in, settings)
+        spec = ReplaySpec(namespace, "wine", str(file), "y", BOUNDED)
+        ended = {}
+        for who in ("bob", "ada"):
+            replay = jobs.submit(spec, who=who)
+            jobs.run(replay.id)
+            ended[who] = jobs.get(replay.id)
+        assert (ended["ada"].state, ended["ada"].done_rows) == (JobState.DONE, 20)
+        assert (ended["bob"].state, ended["bob"].done_rows) == (JobState.FAILED, 0)
+        assert "does not let bob create services/proxy" in ended["bob"].message
+        with pytest.raises(Forbidden, match="does not let bob"):
+            jobs.preview(spec, who="bob")
+        assert set(jobs.preview(spec, who="ada").predictions) == {"a", "b"}
     finally:
         client.close()
         signed_in.close()
