@@ -31,6 +31,8 @@ from tests.support.kube_stub import write_kubeconfig
 LOOK_EVERY_S = 1.0
 PROXIED = re.compile(r"/api/v1/namespaces/([^/]+)/services/([^/:]+)(?::[^/]+)?/proxy(/.*)?")
 PROXY_TIMEOUT_S = 30
+KEPT_BACK = ("host", "authorization", "impersonate-user")
+"""Headers that are for the API server alone."""
 HOP_BY_HOP = ("content-length", "content-encoding", "transfer-encoding", "connection", "date", "server")
 
 
@@ -96,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not any(subset.get("addresses") for subset in subsets):
             raise Refusal(503, "ServiceUnavailable", f'no endpoints available for service "{service}"')
         to = f"http://{subsets[0]['addresses'][0]['ip']}:{subsets[0]['ports'][0]['port']}{path}"
-        kept = {key: value for key, value in self.headers.items() if key.lower() not in ("host", "authorization")}
+        kept = {key: value for key, value in self.headers.items() if key.lower() not in KEPT_BACK}
         try:
             answer = httpx.request(self.command, to, content=self.body, headers=kept, timeout=PROXY_TIMEOUT_S)
         except httpx.TransportError as error:
