@@ -189,6 +189,6 @@ def _left(rule: Rule, found: Difference) -> int | None:
 def arm_tail(a: Sums, b: Sums, top_a: Values, top_b: Values) -> str | None:
     """What rows of the ledger say against this reward: one that dominates, or a tail without a mean.
 
-    `top_a` and `top_b` are the largest rewards of each arm, at least a twentieth of them.
+    `top_a` and `top_b` are the rewards of each arm that are largest by absolute value: a mean needs both its tails.
     """
-    return gates.tail(a, b, hill_a=gates.hill(top_a, a.n), hill_b=gates.hill(top_b, b.n))
+    return gates.tail(a, b, hill_a=gates.hill(np.abs(top_a), a.n), hill_b=gates.hill(np.abs(top_b), b.n))

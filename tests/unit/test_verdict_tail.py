@@ -27,14 +27,15 @@ def heavy(n: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("most", [gates.HILL_MOST, 50])  # a tail that is a twentieth; one that is less of so many
+@pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("rewards", [heavy, lambda n: np.random.default_rng(4).exponential(size=n)])
-def test_a_tail_without_a_mean_is_red_at_any_size(tmp_path: Path, monkeypatch, most: int, rewards) -> None:
+def test_a_tail_without_a_mean_is_red_at_any_size(tmp_path: Path, monkeypatch, most: int, rewards, sign) -> None:
     monkeypatch.setattr(gates, "HILL_MOST", most)
     world = open_world(tmp_path)
     world.begin(Rule(reward=UNBOUNDED, decides=Decides.LIVE, live_from=LiveFrom.LEDGER))
     spec = {"mode": "live", "reward": UNBOUNDED.to_json(), "digest": "w"}
     replay = world.store.replays.add("seldon", "wine", spec, ROWS * 2, "done", "ann").id
-    earned = rewards(2 * ROWS)
+    earned = sign * rewards(2 * ROWS)
     world.store.ledger.record(
         [outcome(k, "ab"[k % 2], replay, reward=float(r), at=datetime.now(UTC)) for k, r in enumerate(earned)]
     )
