@@ -79,7 +79,7 @@ class Assessing:
         tail = tails[0] if tails else None
         alien = not_ours(rule, history) if history is not None else None
         pairs = paired_strand(rule, paired, tail, read.pace(paired))
-        live, beside = self._live_strands(side, seen, history, (tail, tail or alien or self._forgotten), why)
+        live, beside = self._live_strands(side, seen, history, (tail, tail or alien or read.forgotten or None), why)
         strands = [strand for strand in (pairs, live) if strand is not None]
         counted = read.requests() if rule.live_source is LiveFrom.COUNTERS else None
         table = metric_rows(rule, paired, strata, (a, b), strands, counted)
@@ -103,12 +103,6 @@ class Assessing:
             undone=_mark(read.undone) if read.undone is not None else None,
             beside=beside,
         )
-
-    @property
-    def _forgotten(self) -> str | None:
-        """Why counters whose beginning moves on, as Prometheus forgets, have no interval; None if it does not."""
-        kept = self._read.kept
-        return lost(kept) if kept is not None and kept.forgotten else None
 
     def _tail(self, a: ArmSums, b: ArmSums, replays: Sequence[int]) -> str | None:
         if not (a.reward.n and b.reward.n):
@@ -155,7 +149,8 @@ class Assessing:
             counted = [self._counted(history, arm) for arm in self._arms]
         read, _ = self._read.counters  # requests are divided by the split whatever their rewards
         seen = None if read is None else self._read.intervals(read)
-        result = None if seen is None else srm(seen.routed_a, seen.routed_b, seen.share_b)
+        forgotten = self._read.forgotten
+        result = None if seen is None or forgotten else srm(seen.routed_a, seen.routed_b, seen.share_b)
         # A reward that cannot be averaged is another question than whether there is enough of it.
         there = [s for s in strands if s.interval is not None or (tails and min(s.n_a, s.n_b) >= gates.REWARDS)]
         passed = [f"{words.SOURCES[s.source]}, {words.amount(s)}" for s in there]
@@ -172,7 +167,12 @@ class Assessing:
         less = lost(kept) if kept is not None and not kept.whole else ""
         strip = (
             checks.attribution(booked, counted, mixed=mixed, feeds=feeds, unfit=unfit or less),
-            checks.split(result, seen.changes if seen is not None else 0, decides=self._rule.decided_by(Source.LIVE)),
+            checks.split(
+                result,
+                seen.changes if seen is not None else 0,
+                decides=self._rule.decided_by(Source.LIVE),
+                forgotten=forgotten,
+            ),
             checks.enough(passed, missing, decides=decides),
             checks.reward(
                 self._rule.reward,
@@ -181,8 +181,8 @@ class Assessing:
                 alien if self._rule.live_source is LiveFrom.COUNTERS else "",
                 decides=self._rule.decided_by(Source.LIVE),
             ),
-            checks.feedback(None, None, mixed=mixed, feeds=feeds, unfit=unfit)
-            if mixed or unfit or not feeds
+            checks.feedback(None, None, mixed=mixed, feeds=feeds, unfit=unfit or forgotten)
+            if mixed or unfit or forgotten or not feeds
             else self._completeness(history, counted),
             self._environment(),
         )

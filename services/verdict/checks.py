@@ -17,7 +17,7 @@ from services.stats.difference import Difference
 from services.stats.srm import AMBER, RED, SrmResult
 from services.traffic.rewards import Reward
 from services.verdict.model import Check, Light
-from services.verdict.rule import LiveFrom, Rule, Source
+from services.verdict.rule import Decides, LiveFrom, Rule
 
 LOST_SHARE = 0.01
 """More rewards than this share of those sent, missing from the arms' counters, are worth a look."""
@@ -47,6 +47,11 @@ class Surroundings:
 MIXED = "A replay to one arm that is older than this version of Decant has put its rewards into the counters too"
 MIXED_ADVICE = "Start a new test to have it checked: replays to one arm send no feedback any more."
 
+
+NO_OBJECTION = "Live traffic gives no interval any more and cannot object"
+SHRINKS = (
+    "What is left shrinks at its front while you look, so an interval over it would be wrong more often than promised."
+)
 
 NO_FEEDBACK = "The Open Inference Protocol has no feedback, so the arms' counters hold no rewards"
 
@@ -108,13 +113,16 @@ def attribution(
     return Check(key, title, Light.GREEN, f"Ledger and counters agree on {pairs} rewards{others}.")
 
 
-def split(result: SrmResult | None, changes: int, *, decides: bool = True) -> Check:
+def split(result: SrmResult | None, changes: int, *, decides: bool = True, forgotten: str = "") -> Check:
     """Whether the traffic is divided as it was asked for: a sample-ratio mismatch makes comparisons of it suspect.
 
     `decides`: whether live traffic may name the winner. Pairs are not divided by the split, so where they alone decide
-    a mismatch is worth knowing, and no reason to distrust them.
+    a mismatch is worth knowing, and no reason to distrust them. `forgotten`: why what is left of the counters has no
+    fixed beginning, in a sentence; a test over it would be one of many.
     """
     key, title = "split", "Split as configured"
+    if forgotten:
+        return Check(key, title, Light.GREY, f"The split cannot be checked any more. {forgotten}")
     if result is None:
         words = "The counters of the split cannot be read now."
         return Check(key, title, Light.GREY, words, "See whether Prometheus runs.")
@@ -138,29 +146,31 @@ def split(result: SrmResult | None, changes: int, *, decides: bool = True) -> Ch
 def beginning(kept: Kept | None, rule: Rule, *, running: bool) -> Check | None:
     """Whether the counters go back to the beginning of the test; None where they do, and will for long enough.
 
-    Where live traffic read from them may name the winner, forgetting is a reason to distrust: what is left begins anew
-    at every look, so its interval does not hold at all looks together. A beginning that was never there is only less
-    evidence.
+    Where live traffic read from them names the winner, forgetting is a reason to distrust: what is left begins anew at
+    every look, so its interval would not hold at all looks together. Where pairs may name it too they are as sound as
+    ever: theirs is the other half of alpha. A beginning that was never there is only less evidence.
     """
     key, title = "beginning", "Counted from the start"
-    reads, decides = rule.live_source is LiveFrom.COUNTERS, rule.decided_by(Source.LIVE)
+    reads = rule.live_source is LiveFrom.COUNTERS
     if kept is None or (kept.whole and not (reads and running and kept.soon)):
         return None
     if kept.whole:
         return Check(key, title, Light.AMBER, going(kept), f"{RAISE} before then, or decide by then.")
     if not reads:
-        words = f"{lost(kept)} Only the check of the split counts from then on; rewards are read from the ledger."
-        return Check(key, title, Light.AMBER, words)
-    if not decides:
-        words = f"{lost(kept)} Live traffic counts from then on; the paired replay, which decides, is whole."
-        return Check(key, title, Light.AMBER, words)
+        split_is = "The split cannot be checked any more" if kept.forgotten else "The split is checked from then on"
+        return Check(key, title, Light.AMBER, f"{lost(kept)} {split_is}; rewards are read from the ledger.")
+    if rule.decides is Decides.PAIRED:
+        live = NO_OBJECTION if kept.forgotten else "Live traffic counts from then on"
+        return Check(key, title, Light.AMBER, f"{lost(kept)} {live}; the paired replay, which decides, is whole.")
     if running:
         advice = f"{RAISE} and begin a new test; or one that reads live traffic from the ledger, or decides by pairs."
     else:
         advice = "The report of a decision on it has what was known then."
+    if kept.forgotten and rule.decides is Decides.EITHER:
+        words = f"{lost(kept)} {NO_OBJECTION}; the paired replay is whole, and decides alone now."
+        return Check(key, title, Light.AMBER, words)
     if kept.forgotten:
-        words = f"{lost(kept)} What is left has no fixed beginning, so no interval holds at all looks together."
-        return Check(key, title, Light.RED, words, advice)
+        return Check(key, title, Light.RED, f"{lost(kept)} {SHRINKS}", advice)
     return Check(key, title, Light.AMBER, f"{lost(kept)} Live traffic counts from then on.", advice)
 
 

@@ -190,6 +190,11 @@ class Reading:
             return None, error.sentence
 
     @property
+    def forgotten(self) -> str:
+        """Why counters whose beginning moves on, as Prometheus forgets, carry no interval and no test; "" if fixed."""
+        return lost(self.kept) if self.kept is not None and self.kept.forgotten else ""
+
+    @property
     def _counted_from(self) -> datetime:
         """Of what Prometheus does not hold any more, the first sample that is left would look like growth."""
         return self.kept.since if self.kept is not None else self._test.started_at
@@ -243,6 +248,8 @@ class Reading:
         history, why = self.counters
         if history is None:
             return Requests(missing=_clause(why))
+        if self.forgotten:
+            return Requests(missing=self.forgotten.rstrip("."))
         if self._splits_lost:
             return Requests(missing=self._splits_lost)
         try:

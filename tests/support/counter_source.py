@@ -20,7 +20,8 @@ class CounterSource(MetricsReader):
     """Answers `history` with the rewards it was given, spread evenly over the time asked for; refuses while `down`.
 
     `answers` has a request for each reward, of which the shares `failed` and `slow` are, by arm. Unless `answering`,
-    the counters of requests hold nothing. `held` says what is left of the test's time; None: all of it.
+    the counters of requests hold nothing. The split has sent a share `unanswered` more that got no reward. `held` says
+    what is left of the test's time; None: all of it.
     """
 
     def __init__(self) -> None:
@@ -30,6 +31,7 @@ class CounterSource(MetricsReader):
         self.down = False
         self.failed: dict[str, float] = {}
         self.slow: dict[str, float] = {}
+        self.unanswered: dict[str, float] = {}
         self.answering = True
         self.held: Callable[[datetime], Kept] | None = None
         self.asked: list[tuple[datetime, datetime]] = []
@@ -52,7 +54,8 @@ class CounterSource(MetricsReader):
         noise = {arm: one + 0.05 * chance.standard_normal(self.intervals) for arm in self.rewards}
         feedback = {arm: s.n / self.intervals * one for arm, s in self.rewards.items()}
         earned = {arm: s.total * noise[arm] / noise[arm].sum() for arm, s in self.rewards.items()}
-        return CounterHistory(edges, edges[:-1], feedback, earned, feedback, 1, "counters of a test")
+        routed = {arm: n * (1 + self.unanswered.get(arm, 0.0)) for arm, n in feedback.items()}
+        return CounterHistory(edges, edges[:-1], feedback, earned, routed, 1, "counters of a test")
 
     def answers(self, namespace: str, deployment: str, start: datetime, end: datetime, slow_ms: float) -> AnswerHistory:
         found = self.history(namespace, deployment, start, end)

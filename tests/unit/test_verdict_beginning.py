@@ -5,17 +5,20 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from services.domain import ChangeNote
 from services.errors import Unavailable
 from services.evidence.database import open_database
 from services.metrics.retention import Kept
+from services.stats.sums import Sums
 from services.verdict.model import Call, Light
 from services.verdict.rule import Decides, LiveFrom, Rule
 from tests.support.verdict_world import BOUNDED, VerdictWorld, check_of, open_world
 
 COUNTED = Rule(reward=BOUNDED, decides=Decides.LIVE)
+BOOKED = Rule(reward=BOUNDED, decides=Decides.LIVE, live_from=LiveFrom.LEDGER)
 AGE = timedelta(days=20)
 
 
@@ -60,6 +63,7 @@ def test_what_is_forgotten_forbids_a_decision_by_counters(tmp_path: Path) -> Non
     assert (check.light, found.call) == (Light.RED, Call.DISTRUST)
     assert "it keeps samples for 15d" in check.sentence and "DECANT_PROMETHEUS_RETENTION" in check.advice
     assert check.sentence in found.blockers
+    assert "What is left shrinks at its front while you look" in check.sentence
     assert found.live is not None and found.live.interval is None and "keeps samples for 15d" in found.live.withheld
     assert {start for start, _ in world.counters.asked} == {since}, "what comes first would look like growth"
 
@@ -86,17 +90,68 @@ def test_a_prometheus_that_came_later_is_only_less_evidence(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        (Rule(reward=BOUNDED, decides=Decides.PAIRED), "the paired replay, which decides, is whole"),
-        (Rule(reward=BOUNDED, decides=Decides.LIVE, live_from=LiveFrom.LEDGER), "rewards are read from the ledger"),
+        (Rule(reward=BOUNDED, decides=Decides.PAIRED), "no interval any more and cannot object; the paired replay, wh"),
+        (Rule(reward=BOUNDED, decides=Decides.EITHER), "the paired replay is whole, and decides alone now"),
+        (BOOKED, "The split cannot be checked any more; rewards are read from the ledger"),
     ],
 )
-def test_where_the_counters_do_not_decide_it_is_amber(tmp_path: Path, rule: Rule, words: str) -> None:
+def test_where_the_counters_do_not_decide_alone_it_is_amber(tmp_path: Path, rule: Rule, words: str) -> None:
     world = live_test(tmp_path, rule)
     forget(world)
     found = world.assess()
     check = check_of(found, "beginning")
     assert check.light is Light.AMBER and words in check.sentence
     assert not found.blockers
+    if rule.live_source is LiveFrom.COUNTERS:
+        assert found.live is None or found.live.interval is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Rule(reward=BOUNDED, decides=Decides.PAIRED), "Live traffic counts from then on; the paired replay, which"),
+        (Rule(reward=BOUNDED, decides=Decides.EITHER), "Live traffic counts from then on."),
+        (BOOKED, "The split is checked from then on; rewards are read from the ledger"),
+    ],
+)
+def test_a_beginning_that_was_never_there_leaves_the_rest_to_count(tmp_path: Path, rule: Rule, words: str) -> None:
+    world = live_test(tmp_path, rule)
+    forget(world, forgotten=False)
+    check = check_of(world.assess(), "beginning")
+    assert check.light is Light.AMBER and words in check.sentence
+
+
+@pytest.mark.parametrize("decides", [Decides.PAIRED, Decides.EITHER])
+def test_a_guardrail_is_not_broken_for_certain_by_what_is_left(tmp_path: Path, decides: Decides) -> None:
+    world = live_test(tmp_path, Rule(reward=BOUNDED, decides=decides), ledger=False)
+    world.counters.failed = {"b": 0.3}
+    forget(world, forgotten=False)
+    found = world.assess()
+    assert found.call is Call.KEEP and "breaks a guardrail" in found.headline
+    forget(world)
+    found = world.assess()
+    assert found.call is Call.RUNNING
+    rails = [row for row in found.table if row.limit is not None]
+    assert len(rails) == (2 if decides is Decides.EITHER else 0)
+    for row in rails:
+        assert row.difference is None and row.in_doubt and "it keeps samples for 15d" in row.note
+
+
+@pytest.mark.parametrize("rule", [Rule(reward=BOUNDED, decides=Decides.PAIRED), BOOKED])
+def test_what_is_left_tests_neither_the_split_nor_the_feedback(tmp_path: Path, rule: Rule) -> None:
+    world = live_test(tmp_path, rule)
+    world.counters.count("b", Sums.of(np.full(400, 0.4)))  # 600 of 1,400 where a fifth was asked for
+    world.counters.unanswered = {"b": 0.5}
+    forget(world, forgotten=False)
+    red = {check.key for check in world.assess().checks if check.light is Light.RED}
+    assert red == ({"feedback"} if rule.decides is Decides.PAIRED else {"split", "feedback"})
+    forget(world)
+    found = world.assess()
+    assert not found.blockers
+    split, feedback = check_of(found, "split"), check_of(found, "feedback")
+    assert split.light is feedback.light is Light.GREY
+    assert "cannot be checked any more" in split.sentence and "it keeps samples for 15d" in split.sentence
+    assert "it keeps samples for 15d" in feedback.sentence
 
 
 def test_a_test_without_live_traffic_does_not_care(tmp_path: Path) -> None:
