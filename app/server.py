@@ -1,4 +1,4 @@
-"""What serves the pages: Streamlit's app around `main.py`, with headers of Decant's own on every answer.
+"""What serves the pages: Streamlit's app around `main.py`, with headers of Decant's own on what it answers.
 
 Start it with `python -m streamlit run app/server.py` from the root of the checkout. Streamlit finds `app` by reading
 this file, so it has to be assigned here, in these words.
@@ -18,7 +18,7 @@ from services.settings import load_settings
 
 
 class Headers:
-    """Sets `headers` on each answer to an HTTP request, whoever makes it."""
+    """Sets `headers` on each answer to an HTTP request; an error that nobody caught is answered outside of it."""
 
     def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
         self._app, self._headers = app, headers

@@ -91,7 +91,7 @@ def _kubernetes(settings: Settings) -> ChosenEngine:
         entrance=entrance,
         identity=once(lambda: health.identity(cluster, settings.cluster_name)),
         close=engine.close,
-        senders=SenderJobs(cluster, pod, place) if pod and place else None,
+        senders=SenderJobs(cluster, pod, place, settings.sender_account) if pod and place else None,
     )
 
 

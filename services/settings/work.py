@@ -32,6 +32,9 @@ class WorkSettings(Group):
         "", description="The pod that this worker runs in, set by its manifest: a replay's senders are made like it."
     )
     pod_namespace: str = Field("", description="The namespace of that pod, where the senders run too.")
+    sender_account: str = Field(
+        "", description="Service account of the senders, which need less than the worker. Empty: the worker's."
+    )
 
     max_body_mb: int = Field(
         16, ge=1, le=1024, description="Largest request body that gateway and model servers take, MiB."

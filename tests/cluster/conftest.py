@@ -42,7 +42,7 @@ def looking(
 ) -> dict[str, frozenset[Right]]:
     """The rights of each account in a namespace with deployments, as with sign-in, and in force."""
     roles = give(cluster, "rights", namespace, home)
-    found = {name: roles[LOOKS[name]] for name in ACCOUNTS}
+    found = {name: frozenset().union(*(roles[role] for role in LOOKS[name])) for name in ACCOUNTS}
     for name, account in accounts.items():
         account.wait_for(found[name], namespace)
     return found

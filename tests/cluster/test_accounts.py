@@ -17,6 +17,7 @@ from services.errors import Forbidden
 from tests.support.accounts import (
     ACCOUNTS,
     DASHBOARD,
+    SENDER,
     WORKER,
     Account,
     Right,
@@ -46,7 +47,7 @@ def changing(
     """The same where nobody signs in."""
     roles = give(cluster, "rights/without-sign-in", namespace, home)
     lead = yaml.safe_load((DECANT / "rights" / "lead.yaml").read_text())["rules"]
-    given = {DASHBOARD: rights_of(lead), WORKER: roles["decant-worker-changes"]}
+    given = {DASHBOARD: rights_of(lead), WORKER: roles["decant-worker-changes"], SENDER: frozenset[Right]()}
     found = {name: looking[name] | given[name] for name in ACCOUNTS}
     for name, account in accounts.items():
         account.wait_for(found[name], namespace)
@@ -138,6 +139,29 @@ def test_the_worker_uses_all_that_it_may_and_needs_no_more(
         assert_used(account, namespace, begun, changing[WORKER], refused=tried)
 
 
+def test_a_sender_uses_all_that_it_may_and_needs_no_more(
+    audited: None,
+    accounts: dict[str, Account],
+    changing: dict[str, frozenset[Right]],
+    cluster: TestCluster,
+    operator: StatusOperator,
+    namespace: str,
+) -> None:
+    """A replay that looks where each arm is and which split is in force."""
+    account = accounts[SENDER]
+    with engine_of(accounts[DASHBOARD], namespace) as leads:
+        leads.apply(wine(namespace), note=ADA)
+    begun = account.mark()
+    with engines(account, namespace) as (engine, read_routes):
+        assert "cannot be" not in engine.get(namespace, "wine").message
+        read_routes()
+        assert engine.endpoint(namespace, "wine", "a").predictor == "a"
+        with pytest.raises(Forbidden):
+            engine.set_traffic(namespace, "wine", Split.of({"a": 50, "b": 50}), note=ADA)
+        tried = frozenset({("machinelearning.seldon.io", "seldondeployments", "get")})
+        assert_used(account, namespace, begun, changing[SENDER], refused=tried)
+
+
 @pytest.mark.parametrize("name", ACCOUNTS)
 def test_with_sign_in_an_account_changes_nothing_by_its_own_rights(
     name: str, accounts: dict[str, Account], looking: dict[str, frozenset[Right]], namespace: str
@@ -168,7 +192,7 @@ def test_an_account_is_refused_beyond(
         ("GET", f"/apis/machinelearning.seldon.io/v1/namespaces/{home}/seldondeployments"),
         ("GET", "/api/v1/namespaces"),
     ]
-    if name == WORKER:
+    if name != DASHBOARD:
         beyond += [
             ("DELETE", item(namespace, "wine")),
             ("GET", f"{pods}/x/log"),

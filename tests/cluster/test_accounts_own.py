@@ -9,6 +9,7 @@ from services.deployments.kubernetes.sender_jobs import SenderJobs
 from services.errors import Forbidden, StartFailed
 from tests.support.accounts import (
     DASHBOARD,
+    SENDER,
     WORKER,
     Account,
     assert_used,
@@ -25,7 +26,7 @@ def test_only_the_worker_may_share_a_replay_in_decants_own_namespace(
     given = give_own(cluster, home, home)["decant-replays"]
     worker, dashboard = accounts[WORKER], accounts[DASHBOARD]
     worker.wait_for(given, home)
-    assert dashboard.may(home) == frozenset()
+    assert dashboard.may(home) == accounts[SENDER].may(home) == frozenset()
     begun = worker.mark() if cluster.audit else 0
     make_worker_pod(cluster.admin, home, {})
     senders = SenderJobs(worker.api, POD, home)

@@ -21,13 +21,17 @@ from services.domain import Deployment, Predictor
 from tests.support.api_server import TestCluster
 from tests.support.waiting import wait_until
 
-DASHBOARD, WORKER = "dashboard", "worker"
-ACCOUNTS = (DASHBOARD, WORKER)
+DASHBOARD, WORKER, SENDER = "dashboard", "worker", "sender"
+ACCOUNTS = (DASHBOARD, WORKER, SENDER)
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 SELF = "authorization.k8s.io"
 """The group in which everybody may ask about themselves."""
-LOOKS = {DASHBOARD: "decant-dashboard", WORKER: "decant-worker"}
-"""The Role by which each sees what there is."""
+LOOKS = {
+    DASHBOARD: ("decant-dashboard",),
+    WORKER: ("decant-worker", "decant-sender"),
+    SENDER: ("decant-sender",),
+}
+"""The Roles by which each sees what there is."""
 
 Object = dict[str, Any]
 Right = tuple[str, str, str]

@@ -105,7 +105,7 @@ def test_dashboard_and_worker_have_an_account_each_and_nobody_else_has_one(overl
             found[one["metadata"]["name"]] = pod["serviceAccountName"]
     assert found == {"dashboard": "dashboard", "worker": "worker"}
     made = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in of_kind(overlay, "ServiceAccount")}
-    assert made == {("decant", "dashboard"), ("decant", "worker")}
+    assert made == {("decant", "dashboard"), ("decant", "worker"), ("decant", "sender")}
     subjects = [s for one in of_kind(overlay, "RoleBinding", "ClusterRoleBinding") for s in one["subjects"]]
     assert {(s["kind"], s["namespace"], s["name"]) for s in subjects} == {("ServiceAccount", *one) for one in made}
 
@@ -122,6 +122,15 @@ def test_what_only_one_of_them_does_only_that_one_may(overlay: str) -> None:
     assert dashboard["pods/log"] == in_seldon("get")
     assert "jobs" not in dashboard
     assert {where for places in dashboard.values() for where, _ in places} == {"seldon", "*"}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_senders_of_a_replay_look_and_do_nothing_else(overlay: str) -> None:
+    sender = given(overlay, "sender")
+    assert {verb for places in sender.values() for verb in places} == in_seldon("list", "watch")
+    assert not {"events", "jobs", "users", "namespaces"} & sender.keys()
+    (worker,) = (c for c in named(overlay, "Deployment", "worker")["spec"]["template"]["spec"]["containers"])
+    assert {"name": "DECANT_SENDER_ACCOUNT", "value": "sender"} in worker["env"]
 
 
 def test_only_where_nobody_signs_in_the_accounts_change_deployments_themselves() -> None:
@@ -180,7 +189,7 @@ def test_nobody_reaches_the_pods_but_through_what_is_said(overlay: str) -> None:
 def test_the_worker_knows_its_pod_and_may_have_others_made_like_it(overlay: str) -> None:
     (worker,) = named(overlay, "Deployment", "worker")["spec"]["template"]["spec"]["containers"]
     assert worker["name"] == WORKER
-    told = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in worker["env"]}
+    told = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in worker["env"] if "valueFrom" in one}
     assert told == {"DECANT_POD_NAME": "metadata.name", "DECANT_POD_NAMESPACE": "metadata.namespace"}
     role = named(overlay, "Role", "decant-replays")
     assert role["metadata"]["namespace"] == "decant", "its own namespace, not that of deployments"

@@ -193,6 +193,7 @@ def test_senders_are_made_like_the_worker() -> None:
     assert labels["sidecar.istio.io/inject"] == "false" and spec["template"]["metadata"]["annotations"] == {}
     assert labels["app.kubernetes.io/name"] == "decant" and labels["app.kubernetes.io/component"] == "replay"
     assert pod == worker_pod(), "the pod that was read is left as it was"
+    assert job_of(pod, 12, 4, "sender")["spec"]["template"]["spec"] == {**made, "serviceAccountName": "sender"}
 
 
 def test_a_worker_of_another_name_is_told_of() -> None:

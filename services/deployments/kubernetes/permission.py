@@ -16,13 +16,17 @@ TOPIC = "rights"
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """A verb on a resource; `what_for` ends the sentence "without it ..."."""
+    """A verb on a resource; `what_for` ends the sentence "without it ...".
+
+    `role` is the one of manifests/decant/rights that gives it.
+    """
 
     verb: str
     resource: str
     group: str = ""
     subresource: str = ""
     what_for: str = ""
+    role: str = "decant-dashboard"
 
     @property
     def plural(self) -> str:
@@ -37,26 +41,24 @@ SEES = (
     Right("get", "pods", subresource="log", what_for="nobody reads their logs"),
     Right("list", "events", what_for="nobody sees why a pod does not come up"),
 )
-OUTSIDE = Right(
-    "create",
-    "services",
-    subresource="proxy",
-    what_for="no request from outside the cluster reaches an arm past the split",
-)
-"""Only where the arms' Services have no address: see manifests/decant/rights/outside."""
+_PAST = "no request from outside the cluster reaches an arm past the split"
+OUTSIDE = Right("create", "services", subresource="proxy", what_for=_PAST, role="decant-outside")
+ASKS = Right("get", "services", subresource="proxy", what_for="no V2 model says what it takes", role="decant-outside")
+"""These only where the arms' Services have no address; what a model takes is always asked as Decant itself."""
 
 
-def findings(cluster: Cluster, namespace: str, *, exists: bool, person: str) -> Iterator[Finding]:
+def findings(cluster: Cluster, namespace: str, *, exists: bool, person: str, v2: bool) -> Iterator[Finding]:
     """Ask for every right that applying and watching a deployment takes.
 
     Args:
         exists: whether it is there already (then it is patched, not created).
         person: whose rights a change is made and a request is sent with; empty: those of Decant's own account.
+        v2: whether its models are asked what they take.
     """
-    writes = Right("patch" if exists else "create", PLURAL, GROUP)
+    writes = Right("patch" if exists else "create", PLURAL, GROUP, role="decant-lead")
     asked = [(writes, person), *((right, "") for right in SEES)]
     if not cluster.inside:
-        asked.append((OUTSIDE, person))
+        asked += [(OUTSIDE, person), *([(ASKS, "")] if v2 else [])]
     with ThreadPoolExecutor(len(asked)) as pool:
         answers = list(pool.map(lambda pair: allowed(cluster, namespace, *pair), asked))
     missing = [pair for pair, may in zip(asked, answers, strict=True) if not may]
@@ -67,8 +69,9 @@ def findings(cluster: Cluster, namespace: str, *, exists: bool, person: str) -> 
             Severity.BLOCKS if right is writes else Severity.WARNS,
             TOPIC,
             f"{who} not {right.verb} {right.plural} in namespace {namespace}: {without}.",
-            f"`kubectl create role decant-{right.verb}-{right.resource} -n {namespace} --verb={right.verb} "
-            f"--resource={right.plural}`, and a rolebinding of that name.",
+            f"Bind the Role {right.role} of manifests/decant/rights; or `kubectl create role "
+            f"decant-{right.verb}-{right.resource} -n {namespace} --verb={right.verb} --resource={right.plural}`, "
+            "and a rolebinding of that name.",
         )
     if not missing:
         yield Finding(Severity.FINE, TOPIC, f"The rights in namespace {namespace} suffice.")

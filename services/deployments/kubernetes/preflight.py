@@ -10,7 +10,7 @@ from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.copies import Copies
 from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.seldon import core
-from services.domain import Deployment, DeploymentStatus, Finding, ModelFacts, Severity
+from services.domain import V2, Deployment, DeploymentStatus, Finding, ModelFacts, Severity
 from services.errors import Forbidden
 
 SELDON_READS = ("s3", "gs", "http", "https", "pvc")
@@ -28,7 +28,9 @@ def findings(
     namespace = deployment.namespace
     found = list(_places(deployment))
     found += server_checks.findings(deployment, models, server_checks.server_version(copies.pods(namespace)))
-    found += permission.findings(cluster, namespace, exists=present is not None, person=person)
+    found += permission.findings(
+        cluster, namespace, exists=present is not None, person=person, v2=deployment.protocol == V2
+    )
     before = present.deployment if present else None
     try:
         quotas, ranges = _items(cluster, namespace, "resourcequotas"), _items(cluster, namespace, "limitranges")

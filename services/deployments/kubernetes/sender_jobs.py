@@ -19,10 +19,11 @@ class SenderJobs:
     Args:
         pod: the name of that pod.
         namespace: where it runs, and where the Jobs go.
+        account: the service account of the senders; empty: that of the pod.
     """
 
-    def __init__(self, cluster: Cluster, pod: str, namespace: str) -> None:
-        self._cluster, self._pod, self._namespace = cluster, pod, namespace
+    def __init__(self, cluster: Cluster, pod: str, namespace: str, account: str = "") -> None:
+        self._cluster, self._pod, self._namespace, self._account = cluster, pod, namespace, account
         self._jobs = f"/apis/batch/v1/namespaces/{namespace}/jobs"
 
     def name(self, replay: int) -> str:
@@ -31,7 +32,7 @@ class SenderJobs:
     def start(self, replay: int, shares: int) -> None:
         """An old API server drops the mode of a Job without a word, so it is asked first what it would make of it."""
         pod = self._cluster.get(f"{core(self._namespace, 'pods')}/{self._pod}")
-        wanted = job_of(pod, replay, shares)
+        wanted = job_of(pod, replay, shares, self._account)
         try:
             tried = self._cluster.send("POST", self._jobs, wanted, query={"dryRun": "All"})
             if (tried.get("spec") or {}).get("completionMode") != "Indexed":

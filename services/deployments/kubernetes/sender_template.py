@@ -18,8 +18,9 @@ KEPT_S = 3600
 RESTARTS_PER_SENDER = 3
 GRACE_S = 30
 
+_ACCOUNT = "serviceAccountName"
 _OF_POD = (
-    "serviceAccountName",
+    _ACCOUNT,
     "automountServiceAccountToken",
     "securityContext",
     "nodeSelector",
@@ -47,8 +48,10 @@ def job_name(replay: int) -> str:
     return f"decant-replay-{replay}"
 
 
-def job_of(pod: Mapping[str, Any], replay: int, shares: int) -> Object:
+def job_of(pod: Mapping[str, Any], replay: int, shares: int, account: str = "") -> Object:
     """The Job for `shares` senders. What was injected into the pod is left out: new pods get it anew.
+
+    `account` is the service account of its pods; empty: that of `pod`.
 
     Raises StartFailed if the pod has no container `worker`.
     """
@@ -76,6 +79,7 @@ def job_of(pod: Mapping[str, Any], replay: int, shares: int) -> Object:
     }
     template = {
         **_parts(spec, _OF_POD),
+        **({_ACCOUNT: account} if account else {}),
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": spec.get("terminationGracePeriodSeconds", GRACE_S),
         # Each sender uses up to one processor core: rather on different nodes than side by side.
