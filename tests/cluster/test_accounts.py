@@ -162,7 +162,7 @@ def test_a_sender_uses_all_that_it_may_and_needs_no_more(
         assert_used(account, namespace, begun, changing[SENDER], refused=tried)
 
 
-@pytest.mark.parametrize("name", ACCOUNTS)
+@pytest.mark.parametrize("name", [DASHBOARD, WORKER])
 def test_with_sign_in_an_account_changes_nothing_by_its_own_rights(
     name: str, accounts: dict[str, Account], looking: dict[str, frozenset[Right]], namespace: str
 ) -> None:
