@@ -198,12 +198,21 @@ def read_pair_rows(connection: sa.Connection, replay: int) -> PairRows:
 def top_rewards(connection: sa.Connection, replays: Sequence[int], predictor: str, limit: int) -> NDArray[np.float64]:
     """The rewards of one arm in these replays, by absolute value, largest first, shape (at most limit,).
 
-    Read from both ends of the index `outcomes_by_reward`, so it costs the same whatever else the replays hold.
+    Read from both ends of the index `outcomes_by_reward`. Once `limit` of them are held, a replay is asked only for
+    those beyond the smallest; no more than twice `limit` are in memory.
     """
-    reward, found = outcomes.c.reward, list[float]()
+    reward, found = outcomes.c.reward, np.array([], dtype=np.float64)
     for replay in replays:
-        for sign, order in ((reward >= 0, reward.desc()), (reward < 0, reward)):
-            query = sa.select(reward).where(outcomes.c.replay == replay, outcomes.c.predictor == predictor, sign)
-            found += connection.execute(query.order_by(order).limit(limit)).scalars()
-    values = np.array(found, dtype=np.float64)
-    return values[np.argsort(-np.abs(values), kind="stable")][:limit]
+        for up in (True, False):
+            query = sa.select(reward).where(outcomes.c.replay == replay, outcomes.c.predictor == predictor)
+            if len(found) == limit:
+                floor = abs(float(found[-1]))
+                query = query.where(reward > floor if up else reward < -floor)
+            else:
+                query = query.where(reward >= 0 if up else reward < 0)
+            query = query.order_by(reward.desc() if up else reward).limit(limit)
+            more = connection.execute(query).scalars().all()
+            if more:
+                both = np.concatenate([found, np.array(more, dtype=np.float64)])
+                found = both[np.argsort(-np.abs(both), kind="stable")][:limit]
+    return found

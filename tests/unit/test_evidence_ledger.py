@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -191,6 +192,35 @@ def test_the_largest_rewards_of_an_arm_whatever_their_sign(store: EvidenceStore)
     assert list(store.ledger.top_rewards([1, 2], "b", 200)) == largest([*rows, *more])[:200]
     assert list(store.ledger.top_rewards([2], "b", 1000)) == largest(more)
     assert len(store.ledger.top_rewards([], "b", 20)) == len(store.ledger.top_rewards([2], "a", 20)) == 0
+
+
+@pytest.mark.parametrize("limit", [1, 20, 150, 5000])
+def test_the_largest_rewards_of_many_replays_are_those_of_all_rows(store: EvidenceStore, limit: int) -> None:
+    chance = random.Random(limit)
+    numbers = [new_replay(store) for _ in range(40)]
+
+    def reward(number: int) -> float:
+        """Rounded, so that some are equal; of a replay all are negative, or none, or both occur."""
+        return round(chance.gauss((number % 3 - 1) * 2, chance.choice([0.1, 2, 9])), 1)
+
+    rows = [outcome(row, "b", replay=number, reward=reward(number)) for number in numbers for row in range(30)]
+    store.ledger.record(rows)
+    found = list(store.ledger.top_rewards(numbers, "b", limit))
+    everything = [o.reward for o in rows if o.reward is not None]
+    assert [abs(r) for r in found] == sorted(map(abs, everything), reverse=True)[:limit]
+    assert not Counter(found) - Counter(everything)
+
+
+def test_a_replay_is_asked_only_for_what_is_larger_than_is_held(store: EvidenceStore, database: sa.Engine) -> None:
+    for number in [new_replay(store) for _ in range(5)]:
+        store.ledger.record([outcome(row, "b", replay=number, reward=row / number) for row in range(90)])
+    asked: list[tuple[str, Any]] = []
+    sa.event.listen(database, "before_cursor_execute", lambda *said: asked.append((said[2], said[3])))
+    store.ledger.top_rewards([1, 2, 3, 4, 5], "b", 30)
+    queries = [said for said in asked if said[0].startswith("SELECT")]
+    with database.connect() as connection:
+        read = [len(connection.exec_driver_sql(*said).all()) for said in queries]
+    assert read == [30, *[0] * 9], "the first holds the 30 largest"
 
 
 def test_the_largest_rewards_are_read_in_order_and_not_sought(store: EvidenceStore, database: sa.Engine) -> None:
