@@ -40,6 +40,9 @@ HEARD_FOR_S = 2.0
 SILENT_FOR_S = 4.0
 """After silence, queries fail at once for this long, so that one page does not wait once per chart."""
 
+TOLD_FOR_S = 300.0
+"""How long samples are kept changes with a restart at most, so it is asked for this seldom."""
+
 
 class PrometheusDoor:
     """Instant and range queries. Nothing is retried: a page that is redrawn every few seconds does that by itself.
@@ -52,6 +55,7 @@ class PrometheusDoor:
         self._timeout_s = timeout_s
         self._asking = threading.Lock()
         self._heard_at = self._silent_at = -math.inf
+        self._told = (-math.inf, "")
         self._named = bool(base_url)
         self._shown = without_secrets(base_url.rstrip("/"))
         session = requests.Session()
@@ -108,11 +112,21 @@ class PrometheusDoor:
 
     def retention(self) -> str:
         """How long samples are kept, in Prometheus' words; "" where what answers does not say, as Thanos and Mimir."""
+        until, told = self._told
+        if time.monotonic() < until:
+            return told
         try:
             answer = self._session.get(f"{self._url}/api/v1/status/runtimeinfo", timeout=PROBE_TIMEOUT_S)
-            return str(answer.json()["data"]["storageRetention"]) if answer.ok else ""
-        except (requests.RequestException, ValueError, KeyError, TypeError):
-            return ""
+        except requests.RequestException:
+            return told
+        if answer.status_code in BUSY:
+            return told
+        try:
+            told = str(answer.json()["data"]["storageRetention"]) if answer.ok else ""
+        except (ValueError, KeyError, TypeError):
+            told = ""
+        self._told = (time.monotonic() + TOLD_FOR_S, told)
+        return told
 
     def _silent(self, waited_s: float) -> Unavailable:
         return Unavailable(PART, f"no answer from {self._shown} within {waited_s:g} s", HINT)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.metrics import queries
+from services.metrics.beginnings import watched_before
 from services.metrics.door import PrometheusDoor
 
 MOST_INTERVALS = 2000
@@ -70,7 +71,7 @@ def unknown_at(
     targets = {target(labels) for labels in late}
     watch = door.instant(queries.alive([instance for _, instance in targets], known_by), start)
     if not watch:
-        return targets if door.instant(queries.watched_before(known_by), start) else set()
+        return targets if watched_before(door, known_by, start) else set()
     return {target(row["metric"]) for row in watch if float(row["value"][1]) == 0} & targets
 
 

@@ -16,12 +16,13 @@ from services.domain import Deployment
 from services.metrics import counters, queries, split_queries
 from services.metrics.access import OPEN, Access
 from services.metrics.answers import AnswerHistory, read_answers
+from services.metrics.beginnings import Beginnings, watched_before
 from services.metrics.door import PrometheusDoor
 from services.metrics.examining import examine
 from services.metrics.history import CounterHistory, read_history
 from services.metrics.model import QUANTILES, UNITS, ArmTotals, Chart, ChartData, Series, Tiles
 from services.metrics.queries import PLAIN, Labels, Router, Selection
-from services.metrics.retention import Kept, has_forgotten, read_kept
+from services.metrics.retention import Kept, has_forgotten
 from services.metrics.symptoms import Symptom, recognise
 
 LAST_SAMPLE_WITHIN_S = 86_400
@@ -49,6 +50,7 @@ class MetricsReader:
         self._scrape_s = scrape_interval_s
         self._labels = labels
         self._door = PrometheusDoor(base_url, timeout_s, access)
+        self._beginnings = Beginnings(self._door, labels, scrape_interval_s)
 
     def ping(self) -> None:
         """Return when Prometheus answers queries."""
@@ -173,7 +175,7 @@ class MetricsReader:
 
     def kept(self, start: datetime) -> Kept:
         """Whether what has been counted since `start` is still held from the beginning, and until when it will be."""
-        return read_kept(self._door, self._labels, start, datetime.now(UTC), self._scrape_s)
+        return self._beginnings.kept(start, datetime.now(UTC))
 
     def answers(self, namespace: str, deployment: str, start: datetime, end: datetime, slow_ms: float) -> AnswerHistory:
         """How the deployment's live requests were answered, interval by interval; `slow_ms`: what counts as slow."""
@@ -234,7 +236,7 @@ class MetricsReader:
         if (
             late
             and oldest > first.timestamp()
-            and not self._door.instant(queries.watched_before(self._labels), first)
+            and not watched_before(self._door, self._labels, first)
             and not has_forgotten(self._door, oldest)
         ):
             return [(labels, counters.gained_since(samples, start.timestamp())) for labels, samples in rows]

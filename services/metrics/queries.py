@@ -258,9 +258,9 @@ def last_sample(selection: Selection, within_s: int) -> str:
 def alive(instances: Sequence[str], labels: Labels = PLAIN) -> str:
     """Whether each of these targets could be scraped, and, without labels, how many targets were watched at all."""
     expression = quote("|".join(quote_regex(name) for name in sorted(set(instances))))
-    return f"up{labels.braces(f'instance=~{expression}')} or count(up{labels.braces()})"
+    return f"up{labels.braces(f'instance=~{expression}')} or {watched(labels)}"
 
 
-def watched_before(labels: Labels = PLAIN, days: int = 15) -> str:
-    """Something if anything at all was watched in the days before."""
-    return f"count_over_time(count(up{labels.braces()})[{days}d:5m])"
+def watched(labels: Labels = PLAIN) -> str:
+    """How many targets are watched; nothing where there is none."""
+    return f"count(up{labels.braces()})"

@@ -13,7 +13,7 @@ from itertools import pairwise
 from statistics import median
 
 from services.metrics.queries import MIN_SCRAPES
-from services.metrics.retention import RAISE, Kept, going, lost
+from services.metrics.retention import LET_UP_THROUGH, UNTOLD, Kept, going, lost, to_raise
 
 EXECUTOR_PORT, WRAPPER_PORT = 8000, 6000
 """Where Seldon's pods show the counters of requests, and those of rewards. Both are container ports named `metrics`."""
@@ -47,6 +47,7 @@ class Fault(StrEnum):
     LABELS_ABSENT = "labels-absent"
     SCRAPED_TWICE = "scraped-twice"
     FORGOTTEN = "beginning-forgotten"
+    NO_UP = "no-up"
     FORGETS_SOON = "retention-too-short"
     SLOW_SCRAPES = "slow-scrapes"
     ZERO_REWARDS = "zero-rewards-dropped"
@@ -103,6 +104,7 @@ def recognise(
         _dropped_zeros(found),
         _negative(found),
         _forgotten(found.kept),
+        _untold(found.kept),
         _nameless(seen),
         _down(found),
         _absent(seen, predictors, found.down),
@@ -188,13 +190,18 @@ def _forgotten(kept: Kept | None) -> Iterable[Symptom]:
         yield Symptom(
             Fault.FORGOTTEN,
             f"{lost(kept)} What it had counted by then is missing.",
-            f"{RAISE} and begin a new test, or one that reads live traffic from the ledger.",
+            f"{to_raise(kept)} and begin a new test, or one that reads live traffic from the ledger.",
         )
+
+
+def _untold(kept: Kept | None) -> Iterable[Symptom]:
+    if kept is not None and kept.untold:
+        yield Symptom(Fault.NO_UP, UNTOLD, LET_UP_THROUGH)
 
 
 def _forgets_soon(kept: Kept | None) -> Iterable[Symptom]:
     if kept is not None and kept.soon is not None:
-        yield Symptom(Fault.FORGETS_SOON, going(kept), f"{RAISE} before then, or decide by then.")
+        yield Symptom(Fault.FORGETS_SOON, going(kept), f"{to_raise(kept)} before then, or decide by then.")
 
 
 def _nameless(seen: Sequence[Labels]) -> Iterable[Symptom]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.domain.text import count, number, percent
-from services.metrics.retention import RAISE, Kept, going, lost
+from services.metrics.retention import LET_UP_THROUGH, UNTOLD, Kept, going, lost, to_raise
 from services.stats import gates
 from services.stats.difference import Difference
 from services.stats.srm import AMBER, RED, SrmResult
@@ -152,10 +152,12 @@ def beginning(kept: Kept | None, rule: Rule, *, running: bool) -> Check | None:
     """
     key, title = "beginning", "Counted from the start"
     reads = rule.live_source is LiveFrom.COUNTERS
+    if kept is not None and kept.untold and reads:
+        return Check(key, title, Light.AMBER, UNTOLD, LET_UP_THROUGH)
     if kept is None or (kept.whole and not (reads and running and kept.soon)):
         return None
     if kept.whole:
-        return Check(key, title, Light.AMBER, going(kept), f"{RAISE} before then, or decide by then.")
+        return Check(key, title, Light.AMBER, going(kept), f"{to_raise(kept)} before then, or decide by then.")
     if not reads:
         split_is = "The split cannot be checked any more" if kept.forgotten else "The split is checked from then on"
         return Check(key, title, Light.AMBER, f"{lost(kept)} {split_is}; rewards are read from the ledger.")
@@ -163,7 +165,8 @@ def beginning(kept: Kept | None, rule: Rule, *, running: bool) -> Check | None:
         live = NO_OBJECTION if kept.forgotten else "Live traffic counts from then on"
         return Check(key, title, Light.AMBER, f"{lost(kept)} {live}; the paired replay, which decides, is whole.")
     if running:
-        advice = f"{RAISE} and begin a new test; or one that reads live traffic from the ledger, or decides by pairs."
+        instead = "or one that reads live traffic from the ledger, or decides by pairs"
+        advice = f"{to_raise(kept)} and begin a new test; {instead}."
     else:
         advice = "The report of a decision on it has what was known then."
     if kept.forgotten and rule.decides is Decides.EITHER:

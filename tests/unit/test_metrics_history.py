@@ -28,13 +28,13 @@ class Samples:
         self._before = before
 
     def range(self, promql: str, start: datetime, end: datetime, step_s: int) -> list[dict[str, object]]:
+        if promql == queries.watched():
+            return [{"metric": {}, "values": [[end.timestamp(), "9"]]}] if self._before else []
         grid = np.arange(start.timestamp(), end.timestamp() + step_s / 2, step_s)
         found = [(labels, [[at, values[at]] for at in grid if at in values]) for labels, values in self._asked(promql)]
         return [{"metric": labels, "values": values} for labels, values in found if values]
 
     def instant(self, promql: str, at: datetime) -> list[dict[str, object]]:
-        if promql == queries.watched_before():
-            return [{"metric": {}, "value": [at.timestamp(), "9"]}] if self._before else []
         found = [(labels, values.get(at.timestamp())) for labels, values in self._asked(promql)]
         return [{"metric": labels, "value": [at.timestamp(), value]} for labels, value in found if value is not None]
 

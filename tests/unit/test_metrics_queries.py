@@ -109,7 +109,7 @@ SHARED = Selection("seldon", "wine", Labels("kubernetes_namespace", 'cluster="eu
         split_queries.router_counter(SHARED),
         queries.last_sample(SHARED, 600),
         queries.alive(["10.0.0.1:8000"], SHARED.labels),
-        queries.watched_before(SHARED.labels),
+        queries.watched(SHARED.labels),
     ],
 )
 def test_in_a_shared_prometheus_every_selector_has_the_extra_matcher_and_the_other_label(text):

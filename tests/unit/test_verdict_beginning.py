@@ -154,6 +154,15 @@ def test_what_is_left_tests_neither_the_split_nor_the_feedback(tmp_path: Path, r
     assert "it keeps samples for 15d" in feedback.sentence
 
 
+def test_where_nobody_can_tell_it_is_amber_and_forbids_nothing(tmp_path: Path) -> None:
+    world = live_test(tmp_path, ledger=False)
+    world.counters.held = lambda start: Kept(start, start + AGE, start, untold=True)
+    found = world.assess()
+    check = check_of(found, "beginning")
+    assert (check.light, found.call) == (Light.AMBER, Call.SHIP)
+    assert "cannot be told" in check.sentence and "`up`" in check.advice
+
+
 def test_a_test_without_live_traffic_does_not_care(tmp_path: Path) -> None:
     world = open_world(tmp_path)
     world.begin(Rule(reward=BOUNDED, decides=Decides.PAIRED))
