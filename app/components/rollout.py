@@ -94,7 +94,7 @@ def _draw_arm(place: int, predictor: Predictor, status: DeploymentStatus) -> Non
         st.markdown(escape(how_far(arm)))
     st.caption(f"{escape(predictor.provenance.label)} · `{short_uri(predictor.model_uri)}`")
     if replaced(arm):
-        st.caption("The model before answers until the new one is ready.")
+        st.caption("What ran before answers until the new one is ready.")
     if (startup := _startup(status, arm)) is not None:
         draw_timeline(startup)
     if arm.reason and arm.phase is not Phase.FAILED:
@@ -117,7 +117,7 @@ def how_far(arm: PredictorStatus) -> str:
 
 
 def replaced(arm: PredictorStatus) -> bool:
-    """Whether a model before answers; a ready arm may only wait for the engine to see the newest split. Pure."""
+    """Whether what ran before answers; a ready arm may only wait for the engine to see the newest split. Pure."""
     return arm.updating and not (arm.phase is Phase.READY and arm.reason)
 
 

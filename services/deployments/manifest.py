@@ -22,7 +22,8 @@ CHANGED_BY = f"{PREFIX}changed-by"
 CHANGED_AT = f"{PREFIX}changed-at"
 CHANGE_REASON = f"{PREFIX}change-reason"
 NONCE = f"{PREFIX}nonce"
-STAMPS = (CHANGED_BY, CHANGED_AT, CHANGE_REASON, NONCE)
+PODS_CHANGED_AT = f"{PREFIX}pods-changed-at"
+STAMPS = (CHANGED_BY, CHANGED_AT, CHANGE_REASON, NONCE, PODS_CHANGED_AT)
 """Annotations that an engine adds at each write: they say who wrote it when, not what the deployment is."""
 _PROVENANCE = {
     "run_id": f"{PREFIX}run-id",

@@ -24,7 +24,7 @@ class PredictorStatus:
     """What runs for one predictor.
 
     Attributes:
-        updating: an older model still answers while the new one comes up.
+        updating: what ran before still answers, or is not known to be replaced yet.
         progress: how far its replicas are replaced, in words; empty where nothing is, or where the engine has no count.
     """
 

@@ -127,7 +127,7 @@ def test_progress_is_told_in_numbers() -> None:
         == "1 of 2 new pods ready, 1 old one still answers"
     )
     ending = read(made(updated=2, ready=2, old=1))
-    assert ending.predictor("a").reason == "the pods of the model before end"
+    assert ending.predictor("a").reason == "older pods end"
     assert not ending.settled
 
 

@@ -19,6 +19,7 @@ from services.deployments.kubernetes.reading import read, read_or_none
 from services.deployments.kubernetes.refusals import overtaken, translated, undeclared
 from services.deployments.kubernetes.seldon import collection, item
 from services.deployments.kubernetes.status import change_of, check_writable, deployment_of, version_of
+from services.deployments.kubernetes.wishes import with_times
 from services.deployments.kubernetes.writing import applied_body, dropped_deadline, traffic_patch, without_deadline
 from services.deployments.kubernetes.zero import doubtful, silenced
 from services.deployments.manifest import to_manifest
@@ -60,7 +61,7 @@ class Changes:
                 return self._create(deployment, note, bound[0], query)
             bound[0] = version_of(present) if bound[0] is None else bound[0]
             self._expect(present, bound[0], note)
-            body = applied_body(deployment, stamps(note), present)
+            body = applied_body(deployment, _notes(note, deployment, present), present)
             return self._server_side_apply(item(namespace, name), body, note, query)
 
         made = self._writing(name, attempt)
@@ -85,7 +86,7 @@ class Changes:
             self._expect(present, bound[0], note)
             moved = deployment_of(present)[0].with_split(split)
             self._check_zero(moved, deployment_of(present)[0])
-            patch = traffic_patch(present, moved, stamps(note))
+            patch = traffic_patch(present, moved, _notes(note, moved, present))
             query = {"fieldManager": MANAGER}
             return present, self._cluster.send(
                 "PATCH",
@@ -120,7 +121,7 @@ class Changes:
     ) -> Object:
         if expected:
             raise Conflict(f"Deployment “{deployment.key}”", "somebody deleted it")
-        body = applied_body(deployment, stamps(note), None)
+        body = applied_body(deployment, _notes(note, deployment), None)
         # Not a server-side apply: only POST is refused when somebody else was quicker.
         return self._cluster.send(
             "POST", collection(deployment.namespace), body, query=query, as_user=self.acting_as(note)
@@ -181,3 +182,10 @@ class Changes:
     def acting_as(self, note: ChangeNote) -> str:
         """Whose rights a call takes; "" for Decant's own."""
         return note.who if self._impersonate else ""
+
+
+def _notes(note: ChangeNote, wanted: Deployment, present: Object | None = None) -> dict[str, str]:
+    """The annotations of a write that makes `present` into `wanted`."""
+    if present is None:
+        return with_times(stamps(note), wanted, None, None, None)
+    return with_times(stamps(note), wanted, present, deployment_of(present)[0], change_of(present)[1])

@@ -10,9 +10,9 @@ from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.copies import Copies
 from services.deployments.kubernetes.happenings import told
 from services.deployments.kubernetes.logs import log_of
-from services.deployments.kubernetes.rolling import divided
-from services.deployments.kubernetes.rollouts import rollout_of
+from services.deployments.kubernetes.rolling import rollout_and_pods
 from services.deployments.kubernetes.starting import Seen, newest, startup_of
+from services.deployments.kubernetes.wishes import wishes_of
 from services.deployments.kubernetes.workloads import Workloads
 from services.domain import DeploymentStatus, Phase, Startup
 from services.errors import Forbidden
@@ -23,17 +23,25 @@ EVENTS_READ = 60
 Object = Mapping[str, Any]
 
 
-def way_up(cluster: Cluster, copies: Copies, status: DeploymentStatus, predictor: str) -> Startup:
-    """The predictor's start. What the account may not see is left out; raises NotFound for an unknown predictor."""
+def way_up(
+    cluster: Cluster, copies: Copies, found: Mapping[str, Any], status: DeploymentStatus, predictor: str
+) -> Startup:
+    """The predictor's start; `status` was read from `found`.
+
+    What the account may not see is left out; raises NotFound for an unknown predictor.
+    """
     deployment = status.deployment
     wanted = deployment.predictor(predictor)
-    pods, behind = copies.pods(deployment.namespace), copies.apps_deployments(deployment.namespace)
-    workloads = Workloads(deployment, (*pods, *behind))
-    own = workloads.of_predictor(predictor, behind)
-    # While one model replaces another, the one that has to come up.
-    pod = newest(divided(workloads.of_predictor(predictor, pods), wanted, own).fresh)
-    rollout = rollout_of(own, wanted)
-    said = rollout if rollout and rollout.current else None  # else of what was wanted before
+    pods, apps_deployments = copies.pods(deployment.namespace), copies.apps_deployments(deployment.namespace)
+    workloads = Workloads(deployment, (*pods, *apps_deployments))
+    wishes = wishes_of(found, deployment, status.changed_at, writable=not status.unwritable)
+    rollout, parts = rollout_and_pods(
+        next(one for one in wishes if one.predictor.name == predictor),
+        workloads.of_predictor(predictor, pods),
+        workloads.of_predictor(predictor, apps_deployments),
+    )
+    pod = newest(parts.fresh)  # while one model replaces another, the one that has to come up
+    said = rollout if rollout and rollout.concerned else None  # else of what was wanted before
     seen = Seen(
         pods=[pod] if pod else [],
         events=_events(copies, status, predictor, workloads),

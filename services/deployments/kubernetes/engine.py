@@ -128,7 +128,9 @@ class KubernetesEngine:
         )
 
     def startup(self, namespace: str, name: str, predictor: str) -> Startup:
-        return way_up(self._cluster, self._copies, self.get(namespace, name), predictor)
+        self._check(namespace, name)
+        found = self._latest(namespace, name)
+        return way_up(self._cluster, self._copies, found, self._status(found), predictor)
 
     def preflight(
         self, deployment: Deployment, models: Mapping[str, ModelFacts], *, note: ChangeNote

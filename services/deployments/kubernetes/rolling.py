@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.deployments.kubernetes import pods as pod_reading
-from services.deployments.kubernetes.rollouts import CONTROLLER, Rollout, progress, rollout_of, updated
+from services.deployments.kubernetes.rollouts import AWAITED, CONTROLLER, Rollout, progress, rollout_of, updated
 from services.deployments.kubernetes.templates import of_template, other_model, template_of
+from services.deployments.kubernetes.wishes import Wish
 from services.domain import Phase, Predictor, PredictorStatus
 
 Object = Mapping[str, Any]
 
-AWAITED = "waiting for Seldon's operator"
-_ENDING = "the pods of the model before end"
+_ENDING = "older pods end"
 _WORST = (Phase.FAILED, Phase.PENDING, Phase.LOADING, Phase.READY)
 _TEMPLATE, _WORKLOAD = "pod-template-hash", "app"
 
@@ -42,7 +42,7 @@ class Divided:
     before: tuple[Object, ...] = ()
 
 
-def divided(pods: Sequence[Object], wanted: Predictor, deployments: Sequence[Object] = ()) -> Divided:
+def divided(pods: Sequence[Object], wanted: Predictor, apps_deployments: Sequence[Object] = ()) -> Divided:
     """Tell the pods apart. Those that are being deleted are in neither part.
 
     Of before is a pod whose init container fetched another model than the wanted one; all, where the template of their
@@ -50,7 +50,7 @@ def divided(pods: Sequence[Object], wanted: Predictor, deployments: Sequence[Obj
     the Deployment tells, or else the newest pod. Where no template is named: one that answers and is older than a pod
     that does not, if there are enough without that pod.
     """
-    known = {str(_metadata(one).get("name")): one for one in deployments}
+    known = {str(_metadata(one).get("name")): one for one in apps_deployments}
     live = [pod for pod in pods if not _metadata(pod).get("deletionTimestamp")]
     before = [pod for pod in live if other_model(pod, wanted)]
     rest = [pod for pod in live if pod not in before]
@@ -84,28 +84,37 @@ def _newest(group: Sequence[Object], deployment: Object | None) -> str | None:
     return _label(max(group, key=_made), _TEMPLATE)
 
 
+def rollout_and_pods(
+    wish: Wish, pods: Sequence[Object], apps_deployments: Sequence[Object]
+) -> tuple[Rollout | None, Divided]:
+    """What a predictor's Deployments and pods say together.
+
+    As long as the operator may be about to write the template, no pod is one of those that are wanted.
+    """
+    rollout = rollout_of(apps_deployments, wish)
+    parts = divided(pods, wish.predictor, apps_deployments)
+    if rollout and rollout.missing and not rollout.overdue:
+        parts = Divided((), (*parts.fresh, *parts.before))
+    return rollout, parts
+
+
 def predictor_status(
-    wanted: Predictor,
+    wish: Wish,
     counts: Sequence[Object],
     pods: Sequence[Object],
     word: Word,
-    deployments: Sequence[Object] = (),
-    *,
-    overdue: bool = False,
+    apps_deployments: Sequence[Object] = (),
 ) -> PredictorStatus:
     """One predictor, as far as its own counts, Deployments and pods tell.
 
     Args:
         counts: the operator's figures of the predictor's Deployments.
         pods: the predictor's pods; empty where there are none or nobody may look.
-        deployments: its Deployments; likewise.
-        overdue: the newest wish is so old that the operator must have written it into the Deployments.
+        apps_deployments: its Deployments; likewise.
     """
-    rollout = rollout_of(deployments, wanted)
-    rollout = rollout.believed() if rollout and overdue else rollout
-    parts = divided(pods, wanted, deployments)
-    if rollout and not rollout.same_template:
-        parts = Divided((), (*parts.fresh, *parts.before))
+    rollout, parts = rollout_and_pods(wish, pods, apps_deployments)
+    wanted = wish.predictor if wish.scaled_here or not rollout else replace(wish.predictor, replicas=rollout.asked)
+    awaited = rollout.awaited if rollout else AWAITED
     views = [pod_reading.view(pod) for pod in parts.fresh]
     available = rollout.available if rollout else min((int(c.get("availableReplicas") or 0) for c in counts), default=0)
     enough = bool(counts or rollout) and available >= wanted.replicas
@@ -121,11 +130,11 @@ def predictor_status(
 
     if enough and up >= wanted.replicas and word.state != "Failed" and (seen or rollout or word.state == "Available"):
         if not current:
-            return at(Phase.READY, AWAITED, updating=True)
+            return at(Phase.READY, awaited, updating=True)
         if rollout and not rollout.complete(wanted.replicas):
             return at(Phase.READY, _ENDING if rollout.observed else CONTROLLER, updating=True)
         return at(Phase.READY, _ENDING if old else "")
-    told = rollout if rollout and current and rollout.observed else None
+    told = rollout if rollout and rollout.concerned else None
     if told and told.refused:
         return at(Phase.FAILED, f"pods cannot be made: {told.refused}")
     stuck = told.stuck if told else ""
@@ -138,7 +147,7 @@ def predictor_status(
         return at(Phase.FAILED, word.description or "Seldon's operator gave up", updating=available > 0)
     if not current or (enough and not views and not rollout):
         phase = Phase.LOADING if enough and word.current and not seen and not rollout else Phase.PENDING
-        return at(phase, AWAITED, updating=bool(old) or (available > 0 and not seen))
+        return at(phase, awaited, updating=bool(old) or (available > 0 and not seen))
     if rollout and not rollout.observed:
         return at(Phase.PENDING, CONTROLLER)
     coming = bool(views or (rollout and rollout.updated))

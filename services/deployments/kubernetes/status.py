@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from services.deployments.kubernetes.ownership import foreign_manager
 from services.deployments.kubernetes.rolling import Word, confirmed, predictor_status
 from services.deployments.kubernetes.times import read_time
+from services.deployments.kubernetes.wishes import past, wishes_of
 from services.deployments.kubernetes.workloads import Workloads
 from services.deployments.kubernetes.zero import leaking
 from services.deployments.manifest import CHANGED_AT, CHANGED_BY, NONCE, from_manifest
@@ -18,9 +19,6 @@ from services.errors import InvalidDeployment, InvalidInput
 
 Object = Mapping[str, Any]
 
-CARRIED_S = 60.0
-"""How long after a change it is waited for to stand in the templates; what stands there in another form than Decant's
-is not waited for any longer."""
 ROUTES_LAG_S = 10.0
 """How long after a change the ingress may hold the split of before without anything being wrong."""
 
@@ -70,7 +68,7 @@ def status_of(
     pods: Sequence[Object],
     routed: Split | None,
     notice: str = "",
-    behind: Sequence[Object] = (),
+    apps_deployments: Sequence[Object] = (),
 ) -> DeploymentStatus:
     """Put together what is known of one deployment.
 
@@ -78,11 +76,11 @@ def status_of(
         pods: Seldon's pods in its namespace; others' are passed over.
         routed: the split that the ingress holds, if it could be read.
         notice: a sentence that concerns the reading itself, such as a watch that is down.
-        behind: the Deployments that Seldon's operator made in its namespace, as `pods`.
+        apps_deployments: the Deployments that Seldon's operator made in its namespace, as `pods`.
     """
     deployment, unwritable = deployment_of(found)
     metadata, status = found.get("metadata") or {}, found.get("status") or {}
-    workloads = Workloads(deployment, (*pods, *behind))
+    workloads = Workloads(deployment, (*pods, *apps_deployments))
     counts: dict[str, list[Object]] = {p.name: [] for p in deployment.predictors}
     for workload, count in (status.get("deploymentStatus") or {}).items():
         if owner := workloads.of(str(workload)):
@@ -90,7 +88,6 @@ def status_of(
     current = _current(found)
     word = Word(str(status.get("state") or ""), str(status.get("description") or ""), current)
     who, when = change_of(found)
-    overdue = _past(when, CARRIED_S)
     done = current and status.get("state") == "Available" and _routes_due(status, when)
     leaks = leaking(deployment, routed) if done else ""
     return DeploymentStatus(
@@ -99,14 +96,13 @@ def status_of(
         predictors=confirmed(
             [
                 predictor_status(
-                    p,
-                    counts[p.name],
-                    workloads.of_predictor(p.name, pods),
+                    wish,
+                    counts[wish.predictor.name],
+                    workloads.of_predictor(wish.predictor.name, pods),
                     word,
-                    workloads.of_predictor(p.name, behind),
-                    overdue=overdue,
+                    workloads.of_predictor(wish.predictor.name, apps_deployments),
                 )
-                for p in deployment.predictors
+                for wish in wishes_of(found, deployment, when, writable=not unwritable)
             ],
             word,
         ),
@@ -132,14 +128,7 @@ def _current(found: Object) -> bool:
 def _routes_due(status: Object, changed_at: datetime | None) -> bool:
     """Whether the routes must be those of the newest wish by now: an operator that does not say of which wish its
     status is gets some time."""
-    return status.get("observedGeneration") is not None or _past(changed_at, ROUTES_LAG_S)
-
-
-def _past(changed_at: datetime | None, lag_s: float) -> bool:
-    """Whether a change was made that long ago, or nobody knows when."""
-    if changed_at is None or changed_at.tzinfo is None:
-        return True
-    return (datetime.now(UTC) - changed_at).total_seconds() >= lag_s
+    return status.get("observedGeneration") is not None or past(changed_at, ROUTES_LAG_S)
 
 
 def _in_force(deployment: Deployment, status: Object, routed: Split | None, current: bool) -> Split | None:

@@ -20,7 +20,12 @@ _PARAMETERS = "PREDICTIVE_UNIT_PARAMETERS"
 _MAX_NAME = 63
 _TELLING = ("image", "command", "args", "env", "envFrom", "resources", "livenessProbe", "readinessProbe")
 """What of a container one template has otherwise than another; a webhook may add more to a pod."""
-_QUANTITIES = ("cpu_request", "memory_request", "cpu_limit", "memory_limit")
+_QUANTITIES = {
+    "cpu_request": "CPU request",
+    "memory_request": "memory request",
+    "cpu_limit": "CPU limit",
+    "memory_limit": "memory limit",
+}
 
 
 def template_of(deployment: Object) -> Object:
@@ -39,21 +44,20 @@ def other_model(made: Object, wanted: Predictor) -> bool:
     return str(args[0]).rstrip("/") != _fetched_from(wanted.model_uri).rstrip("/")
 
 
-def holds(template: Object, wanted: Predictor) -> bool:
-    """Whether a template has what the predictor asks of it, besides the model: as far as both can be compared."""
+def missing(template: Object, wanted: Predictor) -> list[str]:
+    """What of the predictor a template does not hold, in words, besides the model: as far as both can be compared."""
     container = _container(template, wanted.node_name)
     if container is None:
-        return True
+        return []
     budget_s, resources = budget_and_resources({"componentSpecs": [template]}, wanted.node_name)
-    secrets = [
-        str((one.get("secretRef") or {}).get("name")) for one in _initializer(template, wanted).get("envFrom") or []
-    ]
-    return (
-        budget_s == wanted.start_budget_s
-        and _same(resources, wanted.resources)
-        and (not wanted.env_secret or not secrets or wanted.env_secret in secrets)
-        and _parameters_held(container, wanted)
-    )
+    secrets = [(one.get("secretRef") or {}).get("name") for one in _initializer(template, wanted).get("envFrom") or []]
+    found = [] if budget_s == wanted.start_budget_s else ["the start budget"]
+    found += [f"the {words}" for field, words in _QUANTITIES.items() if not _same(field, resources, wanted.resources)]
+    if wanted.env_secret and wanted.env_secret not in secrets:
+        found.append("the Secret")
+    if not _parameters_held(container, wanted):
+        found.append("the parameters")
+    return found
 
 
 def of_template(pod: Object, template: Object) -> bool:
@@ -92,19 +96,21 @@ def _fetched_from(uri: str) -> str:
     return f"/mnt/pvc/{uri.removeprefix('pvc://').partition('/')[2]}"
 
 
-def _same(one: Resources, other: Resources) -> bool:
+def _same(field: str, one: Resources, other: Resources) -> bool:
     """`500m` is `0.5`: an operator writes the shorter."""
-    return all(quantity(getattr(one, field)) == quantity(getattr(other, field)) for field in _QUANTITIES)
+    return quantity(getattr(one, field)) == quantity(getattr(other, field))
 
 
 def _parameters_held(container: Object, wanted: Predictor) -> bool:
-    """Whether the wanted parameters are among those that Seldon hands to the model's server in a variable."""
+    """Whether the wanted parameters are among those that Seldon hands to the model's server, always in a variable."""
+    if not wanted.parameters:
+        return True
     told = next((one.get("value") for one in container.get("env") or [] if one.get("name") == _PARAMETERS), None)
     try:
         listed = json.loads(str(told)) if told else None
     except ValueError:
-        return True
+        return False
     if not isinstance(listed, Sequence):
-        return True
+        return False
     held = {(str(one.get("name")), str(one.get("value"))) for one in listed if isinstance(one, Mapping)}
     return {(one.name, one.value) for one in wanted.parameters} <= held
