@@ -74,7 +74,7 @@ class Assessing:
             self._tail(a, b, side.replays),
         )
         tails = [said for said in found if said]
-        if seen is not None and not tails:
+        if seen is not None and not tails and not read.forgotten:
             tails += [said for said in [counters_tail(rule, seen)] if said]
         tail = tails[0] if tails else None
         alien = not_ours(rule, history) if history is not None else None

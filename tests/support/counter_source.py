@@ -20,8 +20,8 @@ class CounterSource(MetricsReader):
     """Answers `history` with the rewards it was given, spread evenly over the time asked for; refuses while `down`.
 
     `answers` has a request for each reward, of which the shares `failed` and `slow` are, by arm. Unless `answering`,
-    the counters of requests hold nothing. The split has sent a share `unanswered` more that got no reward. `held` says
-    what is left of the test's time; None: all of it.
+    the counters of requests hold nothing. The split has sent a share `unanswered` more that got no reward. The last
+    interval earns a share `lump` of everything. `held` says what is left of the test's time; None: all of it.
     """
 
     def __init__(self) -> None:
@@ -32,6 +32,7 @@ class CounterSource(MetricsReader):
         self.failed: dict[str, float] = {}
         self.slow: dict[str, float] = {}
         self.unanswered: dict[str, float] = {}
+        self.lump = 0.0
         self.answering = True
         self.held: Callable[[datetime], Kept] | None = None
         self.asked: list[tuple[datetime, datetime]] = []
@@ -53,7 +54,9 @@ class CounterSource(MetricsReader):
         one, chance = np.ones(self.intervals), np.random.default_rng(3)
         noise = {arm: one + 0.05 * chance.standard_normal(self.intervals) for arm in self.rewards}
         feedback = {arm: s.n / self.intervals * one for arm, s in self.rewards.items()}
-        earned = {arm: s.total * noise[arm] / noise[arm].sum() for arm, s in self.rewards.items()}
+        last = np.arange(self.intervals) == self.intervals - 1
+        parts = {arm: (1 - self.lump) * n / n.sum() + self.lump * last for arm, n in noise.items()}
+        earned = {arm: s.total * parts[arm] for arm, s in self.rewards.items()}
         routed = {arm: n * (1 + self.unanswered.get(arm, 0.0)) for arm, n in feedback.items()}
         return CounterHistory(edges, edges[:-1], feedback, earned, routed, 1, "counters of a test")
 

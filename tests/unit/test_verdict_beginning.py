@@ -13,6 +13,7 @@ from services.errors import Unavailable
 from services.evidence.database import open_database
 from services.metrics.retention import Kept
 from services.stats.sums import Sums
+from services.traffic.rewards import Reward, RewardKind
 from services.verdict.model import Call, Light
 from services.verdict.rule import Decides, LiveFrom, Rule
 from tests.support.verdict_world import BOUNDED, VerdictWorld, check_of, open_world
@@ -152,6 +153,17 @@ def test_what_is_left_tests_neither_the_split_nor_the_feedback(tmp_path: Path, r
     assert split.light is feedback.light is Light.GREY
     assert "cannot be checked any more" in split.sentence and "it keeps samples for 15d" in split.sentence
     assert "it keeps samples for 15d" in feedback.sentence
+
+
+def test_one_interval_that_outweighs_what_is_left_is_no_tail(tmp_path: Path) -> None:
+    world = open_world(tmp_path)
+    world.begin(Rule(reward=Reward(RewardKind.FORMULA, expression="1 / abs(y - y_pred)"), decides=Decides.PAIRED))
+    world.live(gain=0.2, ledger=False)
+    world.counters.lump = 0.5
+    forget(world, forgotten=False)
+    assert "one interval holds" in check_of(world.assess(), "reward").sentence
+    forget(world)
+    assert not world.assess().blockers
 
 
 def test_where_nobody_can_tell_it_is_amber_and_forbids_nothing(tmp_path: Path) -> None:
