@@ -47,6 +47,13 @@ PLACES: tuple[Known, ...] = (
         "Ask whoever runs the cluster for an exception, or change the deployment to fit the rule.",
     ),
     Known(
+        "invalid-pod",
+        (refusal(r'pod "[^"]+" is invalid: (?P<why>.+?)(?: \(\d+ times\))?$'),),
+        "The cluster takes no pod that is made like this: {why}.",
+        "Correct what it names. A request above the limit may come from the namespace's LimitRange, which fills in "
+        "whichever of the two is not given: give both.",
+    ),
+    Known(
         "missing-volume",
         (event(r'persistentvolumeclaim "(?P<claim>[^"]+)" not found'),),
         "The volume claim “{claim}” that holds the model does not exist in this namespace.",

@@ -67,12 +67,15 @@ def recognise(
 
 
 def _match(known: Known, traces: Traces) -> tuple[dict[str, str], str] | None:
-    """The named groups of all signs and the line of the first, or None if one sign is missing."""
+    """The named groups of all signs and the line of the first, or None if one sign is missing.
+
+    What is no log may have several lines: Kyverno and Gatekeeper give each violation one of its own.
+    """
     values: dict[str, str] = _Values()
     evidence = ""
     for sign in known.signs:
         for line in reversed(traces.of(sign.where)):
-            plain = _ANSI.sub("", line)
+            plain = _ANSI.sub("", line) if sign.where is Where.LOG else " ".join(line.split())
             if match := sign.pattern.search(plain):
                 values.update({k: v for k, v in match.groupdict().items() if v})
                 evidence = evidence or plain.strip()

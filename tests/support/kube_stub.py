@@ -18,7 +18,8 @@ import yaml
 
 class Script:
     """What the stand-in answers. `watches` holds one list of events for each watch that will be opened, in order; the
-    last one stays open until the stand-in closes. `answers` holds single objects by path; other paths are lists.
+    last one stays open until `watches_end` or the stand-in closes. `answers` holds single objects by path; other paths
+    are lists. `refuse` answers all that is read, or what has a path that ends with `refuse_what`.
     `asked` is what came in: method, path, and as whom."""
 
     def __init__(self, *, objects: list[dict[str, Any]], version: str = "10") -> None:
@@ -27,10 +28,12 @@ class Script:
         self.lists = 0
         self.watched_from: list[str] = []
         self.refuse: tuple[int, dict[str, Any]] | None = None
+        self.refuse_what = ""
         self.answers: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, str, str]] = []
         self.port = 0
         self.closed = threading.Event()
+        self.watches_end = threading.Event()
 
 
 @contextmanager
@@ -53,7 +56,7 @@ def serving(script: Script, folder: Path) -> Iterator[Path]:
         def do_GET(self) -> None:
             self._note()
             query = {key: values[0] for key, values in parse_qs(urlparse(self.path).query).items()}
-            if script.refuse is not None:
+            if script.refuse is not None and urlparse(self.path).path.endswith(script.refuse_what):
                 self._json(*script.refuse)
             elif (path := urlparse(self.path).path) in script.answers:
                 self._json(200, script.answers[path])
@@ -81,8 +84,8 @@ def serving(script: Script, folder: Path) -> Iterator[Path]:
                 line = json.dumps(event).encode() + b"\n"
                 self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
                 self.wfile.flush()
-            if last:
-                script.closed.wait(60)
+            while last and not script.watches_end.is_set() and not script.closed.wait(0.05):
+                pass
             with suppress(ConnectionError):  # whoever watched has ended meanwhile
                 self.wfile.write(b"0\r\n\r\n")
 

@@ -131,6 +131,38 @@ def test_a_server_that_refuses_from_the_start_is_the_error_of_every_read(script:
     copies.close()
 
 
+@pytest.mark.parametrize("status", [403, 429, 500])
+@pytest.mark.parametrize("what", ["deployments", "pods"])
+def test_deployments_and_pods_that_are_refused_are_told_and_done_without(
+    script: Script, cluster: Cluster, status: int, what: str
+) -> None:
+    script.refuse, script.refuse_what = (status, {"kind": "Status", "message": "not now"}), f"/{what}"
+    copies = Copies(cluster, (), "none")
+    said = copies.notice("seldon")
+    assert said.startswith(
+        {"deployments": "The Deployments behind the arms", "pods": "Pods"}[what] + " cannot be seen: "
+    )
+    seen = {"deployments": len(copies.apps_deployments("seldon")), "pods": len(copies.pods("seldon"))}
+    assert seen == {"deployments": 1, "pods": 1, what: 0}
+    copies.close()
+
+
+def test_a_lost_watch_of_deployments_is_told_and_they_decide_nothing_after_a_while(
+    script: Script, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = Copies(cluster, (), "none")
+    assert copies.notice("seldon") == ""
+    script.refuse, script.refuse_what = (403, {"kind": "Status", "message": "no more"}), "/deployments"
+    script.watches_end.set()
+    told = "The Deployments behind the arms are shown as of "
+    wait_until(lambda: copies.notice("seldon").startswith(told), what="the notice")
+    assert len(copies.apps_deployments("seldon")) == 1
+    monkeypatch.setattr("services.deployments.kubernetes.copies.STALE_S", 0.0)
+    assert copies.apps_deployments("seldon") == []
+    assert len(copies.pods("seldon")) == 1
+    copies.close()
+
+
 def _read(copies: Copies) -> set[tuple[str, str]]:
     try:
         return set(copies.deployments(None))

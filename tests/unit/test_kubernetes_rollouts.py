@@ -176,6 +176,37 @@ def test_which_template_is_the_newest_the_deployment_tells_even_if_its_pods_are_
     assert divided([kept, going], WINE.predictors[0]).fresh == (going,), "what the pods alone would say"
 
 
+@pytest.mark.parametrize("how", ["limits alone", "LimitRange", "sidecar"])
+def test_an_undo_is_seen_through_what_the_cluster_fills_into_pods(how: str) -> None:
+    wanted = replace(
+        WINE, predictors=(replace(WINE.predictors[0], resources=Resources(memory_limit="4Gi"), start_budget_s=600),)
+    )
+    larger = replace(WINE, predictors=(replace(wanted.predictors[0], resources=Resources(memory_limit="9Gi")),))
+    undone = made(wanted, updated=1, ready=1, old=1)
+    kept, going = pod(1, undone, template="first"), pod(5, made(larger), template="second")
+    for one in (kept, going):
+        container = one["spec"]["containers"][0]
+        resources = container["resources"]
+        if how == "limits alone":
+            resources["requests"] = dict(resources["limits"])
+        elif how == "LimitRange":
+            resources["limits"]["cpu"] = "1"
+        else:
+            container["livenessProbe"] = {"httpGet": {"path": "/app-health/a-model/livez", "port": 15020}}
+            container["env"].append({"name": "ISTIO_META", "value": "x"})
+    parts = divided([kept, going], wanted.predictors[0], [undone])
+    assert (parts.fresh, parts.before) == ((kept,), (going,))
+
+
+def test_pods_that_have_more_than_the_template_are_of_another() -> None:
+    """A limit, a budget or a parameter that was taken back: the pods of before hold all of what is wanted, and more."""
+    undone = made(updated=1, ready=1, old=1)
+    for more in ({"resources": Resources(memory_limit="9Gi")}, {"start_budget_s": 600}):
+        other = replace(WINE, predictors=(replace(WINE.predictors[0], **more),))
+        kept, going = pod(1, undone, template="first"), pod(5, made(other), template="second")
+        assert divided([kept, going], WINE.predictors[0], [undone]).fresh == (kept,)
+
+
 def test_the_figures_tell_where_a_webhook_has_changed_the_pods() -> None:
     found = made(updated=1, ready=1, old=2)
     pods = [pod(1, found, template="new"), pod(2, found, template="old"), pod(3, found, template="old")]

@@ -12,16 +12,19 @@ from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.failures import ApiRefused
 from services.deployments.kubernetes.informer import Informer
 from services.deployments.kubernetes.seldon import MANAGED, apps_deployments, collection, core
+from services.deployments.kubernetes.wishes import past
 from services.domain import Deployment, Split
 from services.errors import Forbidden, InvalidInput, Unavailable
 
 Object = dict[str, Any]
 Key = tuple[str, str]
 
-DEPLOYMENTS, APPS_DEPLOYMENTS, PODS, EVENTS = "seldondeployments", "deployments", "pods", "events"
-UNSEEN = {APPS_DEPLOYMENTS: "The Deployments behind the arms cannot be seen", PODS: "Pods cannot be seen"}
+SELDON_DEPLOYMENTS, APPS_DEPLOYMENTS, PODS, EVENTS = "seldondeployments", "deployments", "pods", "events"
+UNSEEN = {APPS_DEPLOYMENTS: "The Deployments behind the arms", PODS: "Pods"}
 """What an account may do without, and what it misses then."""
 
+STALE_S = 30.0
+"""How long a copy that is no longer kept up may still say that a change is not carried out."""
 LOOK_EVERY_S = 0.2
 
 
@@ -55,15 +58,18 @@ class Copies:
 
     def put(self, found: Object) -> None:
         """Take in a deployment as a write returned it."""
-        self._informer(DEPLOYMENTS, self._scope(found["metadata"]["namespace"])).put(found)
+        self._informer(SELDON_DEPLOYMENTS, self._scope(found["metadata"]["namespace"])).put(found)
 
     def pods(self, namespace: str) -> list[Object]:
         """Seldon's pods in the namespace; none where the cluster does not let us see them (see `notice`)."""
         return self._of(PODS, namespace)
 
     def apps_deployments(self, namespace: str) -> list[Object]:
-        """The Deployments that Seldon's operator made in the namespace; none where we may not see them (`notice`)."""
-        return self._of(APPS_DEPLOYMENTS, namespace)
+        """The Deployments that Seldon's operator made in the namespace.
+
+        None where we may not see them or have not for a while (`notice`): they would say for ever what they said then.
+        """
+        return self._of(APPS_DEPLOYMENTS, namespace, STALE_S)
 
     def events(self, namespace: str) -> list[Object]:
         """Raises Forbidden where the cluster does not let us see them."""
@@ -72,16 +78,18 @@ class Copies:
 
     def notice(self, namespace: str) -> str:
         """What keeps the copies from being whole and fresh, in a sentence; empty when nothing does."""
-        snapshot = self._informer(DEPLOYMENTS, self._scope(namespace)).read()
+        snapshot = self._informer(SELDON_DEPLOYMENTS, self._scope(namespace)).read()
         if snapshot.stale_since is not None:
             return f"What is shown is from {snapshot.stale_since:%H:%M:%S %Z}: {snapshot.problem}"
         return " ".join(said for kind in UNSEEN if (said := self._unseen(kind, namespace)))
 
     def _unseen(self, kind: str, namespace: str) -> str:
         try:
-            self._informer(kind, self._scope(namespace)).read()
+            snapshot = self._informer(kind, self._scope(namespace)).read()
         except (Forbidden, ApiRefused) as error:
-            return f"{UNSEEN[kind]}: {error}"
+            return f"{UNSEEN[kind]} cannot be seen: {error}"
+        if snapshot.stale_since is not None:
+            return f"{UNSEEN[kind]} are shown as of {snapshot.stale_since:%H:%M:%S %Z}: {snapshot.problem}"
         return ""
 
     def routed(self, deployment: Deployment) -> tuple[Split | None, str]:
@@ -132,7 +140,7 @@ class Copies:
     def wait_for(self, namespace: str, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until `condition` holds: looks at the copies when a deployment changes, and often enough for routes."""
         deadline = time.monotonic() + timeout_s
-        informer = self._informer(DEPLOYMENTS, self._scope(namespace))
+        informer = self._informer(SELDON_DEPLOYMENTS, self._scope(namespace))
         while not informer.wait_for(condition, LOOK_EVERY_S):
             if time.monotonic() > deadline:
                 return False
@@ -143,18 +151,21 @@ class Copies:
             for informer in self._informers.values():
                 informer.close()
 
-    def _of(self, kind: str, namespace: str) -> list[Object]:
+    def _of(self, kind: str, namespace: str, usable_s: float | None = None) -> list[Object]:
+        """What the copy holds of the namespace; nothing once it has not been kept up for `usable_s` seconds."""
         try:
             snapshot = self._informer(kind, self._scope(namespace)).read()
-        except Forbidden:
+        except (Forbidden, ApiRefused):
             if kind not in UNSEEN:
                 raise
+            return []
+        if usable_s is not None and snapshot.stale_since is not None and past(snapshot.stale_since, usable_s):
             return []
         return [found for key, found in snapshot.objects.items() if key[0] == namespace]
 
     def _read_deployments(self, scope: str | None) -> dict[Key, Object]:
         try:
-            return dict(self._informer(DEPLOYMENTS, scope).read().objects)
+            return dict(self._informer(SELDON_DEPLOYMENTS, scope).read().objects)
         except ApiRefused as refused:
             raise missing_crd() if refused.status == 404 else refused from refused
 
@@ -170,7 +181,7 @@ class Copies:
             return self._informers[kind, scope]
 
     def _source(self, kind: str, scope: str | None) -> tuple[str, dict[str, str]]:
-        if kind == DEPLOYMENTS:
+        if kind == SELDON_DEPLOYMENTS:
             return collection(scope), {}
         if kind == PODS:
             return core(scope, "pods"), {"labelSelector": MANAGED}

@@ -8,13 +8,13 @@ model each fetched, which template it is of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from services.deployments.kubernetes import pods as pod_reading
 from services.deployments.kubernetes.rollouts import AWAITED, CONTROLLER, Rollout, progress, rollout_of, updated
-from services.deployments.kubernetes.templates import of_template, other_model, template_of
+from services.deployments.kubernetes.templates import other_model, surplus, template_of
 from services.deployments.kubernetes.wishes import Wish
 from services.domain import Phase, Predictor, PredictorStatus
 
@@ -56,8 +56,8 @@ def divided(pods: Sequence[Object], wanted: Predictor, apps_deployments: Sequenc
     rest = [pod for pod in live if pod not in before]
     for workload in {_label(pod, _WORKLOAD) for pod in rest}:
         group = [pod for pod in rest if _label(pod, _WORKLOAD) == workload]
-        latest = _newest(group, known.get(workload))
-        before += [pod for pod in group if _label(pod, _TEMPLATE) != latest]
+        newest = _of_newest_template(group, known.get(workload))
+        before += [pod for pod in group if pod not in newest]
         unnamed = [pod for pod in group if not _label(pod, _TEMPLATE)]
         ready = [pod for pod in unnamed if _is_ready(pod)]
         coming = max((_made(pod) for pod in unnamed if not _is_ready(pod)), default=None)
@@ -66,22 +66,34 @@ def divided(pods: Sequence[Object], wanted: Predictor, apps_deployments: Sequenc
     return Divided(tuple(pod for pod in rest if pod not in before), tuple(before))
 
 
-def _newest(group: Sequence[Object], deployment: Object | None) -> str | None:
-    """The hash of the newest template among pods of one Deployment; None where no pod is of it yet."""
-    hashes = {
-        _label(pod, _TEMPLATE): [p for p in group if _label(p, _TEMPLATE) == _label(pod, _TEMPLATE)] for pod in group
-    }
-    if deployment is not None:
-        made = updated(deployment)
+def _of_newest_template(group: Sequence[Object], apps_deployment: Object | None) -> Sequence[Object]:
+    """The pods of one Deployment that are made from its newest template; empty where none is yet."""
+    by_template: dict[str, list[Object]] = {}
+    for pod in group:
+        by_template.setdefault(_label(pod, _TEMPLATE), []).append(pod)
+    if apps_deployment is not None:
+        made = updated(apps_deployment)
         if made == 0:
-            return None
-        template = template_of(deployment)
-        alike = [one for one, pods in hashes.items() if all(of_template(pod, template) for pod in pods)]
-        as_many = [one for one, pods in hashes.items() if len(pods) == made]
-        for certain in (alike, as_many):
+            return ()
+        for certain in (
+            _closest(by_template.values(), template_of(apps_deployment)),
+            [pods for pods in by_template.values() if len(pods) == made],
+        ):
             if len(certain) == 1:
                 return certain[0]
-    return _label(max(group, key=_made), _TEMPLATE)
+    return by_template[_label(max(group, key=_made), _TEMPLATE)]
+
+
+def _closest(groups: Iterable[list[Object]], template: Object) -> list[list[Object]]:
+    """The groups of pods that can be made from the template and have the least that it has not."""
+    extra = [(most, pods) for pods in groups if (most := _most_surplus(pods, template)) is not None]
+    least = min((most for most, _ in extra), default=0)
+    return [pods for most, pods in extra if most == least]
+
+
+def _most_surplus(pods: Sequence[Object], template: Object) -> int | None:
+    found = [surplus(pod, template) for pod in pods]
+    return max((one for one in found if one is not None), default=None) if None not in found else None
 
 
 def rollout_and_pods(

@@ -18,8 +18,10 @@ Object = Mapping[str, Any]
 _INITIALIZER = "-model-initializer"
 _PARAMETERS = "PREDICTIVE_UNIT_PARAMETERS"
 _MAX_NAME = 63
-_TELLING = ("image", "command", "args", "env", "envFrom", "resources", "livenessProbe", "readinessProbe")
-"""What of a container one template has otherwise than another; a webhook may add more to a pod."""
+_TELLING = ("image", "command", "args")
+_GROWING = ("env", "envFrom")
+_PROBES = ("livenessProbe", "readinessProbe")
+"""What of a container one template has otherwise than another. To the second a webhook adds; the third it rewrites."""
 _QUANTITIES = {
     "cpu_request": "CPU request",
     "memory_request": "memory request",
@@ -60,13 +62,36 @@ def missing(template: Object, wanted: Predictor) -> list[str]:
     return found
 
 
-def of_template(pod: Object, template: Object) -> bool:
-    """Whether a pod has every container of the template as it is there."""
-    return all(
-        (there := _container(pod, str(one.get("name")), kind)) is not None
-        and all(there.get(key) == one.get(key) for key in _TELLING)
-        for kind, one in _all_containers(template)
-    )
+def surplus(pod: Object, template: Object) -> int | None:
+    """How much a pod has that its template has not, as a number to compare; None if it cannot be made from it.
+
+    Kubernetes fills requests and limits into pods (a LimitRange, say); webhooks add variables and replace probes.
+    """
+    more = 0
+    for kind, one in _all_containers(template):
+        there = _container(pod, str(one.get("name")), kind)
+        if there is None or any(there.get(key) != one.get(key) for key in _TELLING):
+            return None
+        for key in _GROWING:
+            has, wants = there.get(key) or [], one.get(key) or []
+            if any(entry not in has for entry in wants):
+                return None
+            more += len(has) - len(wants)
+        has_quantities, wants_quantities = _listed(there), _listed(one)
+        if not wants_quantities <= has_quantities:
+            return None
+        more += len(has_quantities) - len(wants_quantities)
+        more += sum(there.get(key) != one.get(key) for key in _PROBES)
+    return more
+
+
+def _listed(container: Object) -> set[tuple[str, str, object]]:
+    """Requests and limits of a container, one by one."""
+    return {
+        (kind, what, quantity(str(amount)) or str(amount))
+        for kind in ("requests", "limits")
+        for what, amount in ((container.get("resources") or {}).get(kind) or {}).items()
+    }
 
 
 def has_container(template: Object, name: str) -> bool:
