@@ -167,12 +167,12 @@ def test_one_that_does_not_say_how_long_it_keeps_is_asked_for_its_oldest_sample(
     short: MetricsReader, now: float
 ) -> None:
     """As Thanos, Mimir and proxies do: queries, and nothing of the server itself."""
-    upstream = short.base_url
+    upstream = httpx.Client(base_url=short.base_url, timeout=10)
 
     class QueriesOnly(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             there = self.path.startswith("/api/v1/query")
-            answer = httpx.get(f"{upstream}{self.path}", timeout=10) if there else None
+            answer = upstream.get(self.path) if there else None
             self.send_response(answer.status_code if answer else 404)
             self.end_headers()
             self.wfile.write(answer.content if answer else b"404 page not found")
@@ -194,6 +194,7 @@ def test_one_that_does_not_say_how_long_it_keeps_is_asked_for_its_oldest_sample(
         server.shutdown()
         server.server_close()
         thread.join()
+        upstream.close()
 
 
 def test_the_check_of_the_metrics_tells_it(short: MetricsReader, long: MetricsReader, now: float) -> None:
