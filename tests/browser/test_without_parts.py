@@ -15,8 +15,15 @@ from playwright.sync_api import expect
 from tests.support.browser import Visitor
 from tests.support.models import WINE_ROW
 from tests.support.system import System
+from tests.support.wine import log_wine_runs
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("ab_test")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("ab_test", "runs")]
+
+
+@pytest.fixture(scope="module")
+def runs(decant: System) -> None:
+    """Some to list, also where no story was told before."""
+    log_wine_runs(decant.settings.tracking_uri, decant.settings.mlflow_experiment, 2)
 
 
 @contextmanager
