@@ -1,7 +1,8 @@
 """What pages read, remembered for a moment: a click on a page asks no system twice, nor one that just did not answer.
 
-Each answer is kept for the seconds named at its function; a failure for a few seconds at most, so that a part that is
-down is not waited for again on every click. Whoever changes something calls `forget()`.
+Each answer is kept for the seconds named at its function, and for as long as it took to come; a failure for a few
+seconds at most. So a part that is down, or hardly answers, is not waited for again on every click and by every refresh.
+Whoever changes something calls `forget()`.
 """
 
 from __future__ import annotations
@@ -70,8 +71,10 @@ class Read(Generic[P, R]):
     def _ask(
         self, backend: Services, *args: P.args, **kwargs: P.kwargs
     ) -> tuple[float, object, R | None, DecantError | None]:
+        began = time.monotonic()
         try:
-            answer, error, ttl_s = self._question(backend, *args, **kwargs), None, self._ttl_s
+            answer, error = self._question(backend, *args, **kwargs), None
+            ttl_s = max(self._ttl_s, min(time.monotonic() - began, FAILURE_TTL_S))
         except DecantError as failure:
             # Not answering is a matter of time; everything else stays as true as an answer would.
             answer, error = None, failure
