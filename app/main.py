@@ -36,6 +36,8 @@ if inside:
         st.switch_page(pages[wanted[0]], query_params=wanted[1])
     with boundary("This page"):
         page.run()
+    with boundary("This dialog"):
+        dialogs.draw_asked()
     asked.forget()
 else:
     asked.remember(page.url_path)

@@ -57,9 +57,11 @@ def assess(desk: Dashboard, example: str) -> Assessment:
 def page() -> None:
     import streamlit as st
 
+    from app.components import dialogs
     from app.components.decision import draw_decision
 
     draw_decision(st.session_state["assessment"])
+    dialogs.draw_asked()  # as app/main.py does after the page
 
 
 def look(desk: Dashboard, example: str) -> AppTest:

@@ -95,9 +95,10 @@ def dialog(visitor: Visitor, button: str) -> Locator:
 
 
 def promote(visitor: Visitor, reason: str) -> None:
-    """Open the dialog, give the reason, press the button."""
+    """Open the dialog, read until the page behind it has refreshed, give the reason, press the button."""
     asked = dialog(visitor, "Promote B …")
     expect(asked).to_contain_text("What changes")
+    visitor.wait_for_refreshes(2)
     field = asked.get_by_role("textbox", name="Reason")
     field.fill(reason)
     field.press("Tab")

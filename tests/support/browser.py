@@ -163,6 +163,18 @@ class Visitor:
         expect(self.page.get_by_test_id("stSkeleton")).to_have_count(0)
         expect(self.page.locator("[data-stale=true]")).to_have_count(0)
 
+    def wait_for_refreshes(self, count: int) -> None:
+        """Wait until the page has run so many times more by itself."""
+        self.page.evaluate(
+            """count => new Promise(done => {
+                const app = document.querySelector('[data-testid=stApp]');
+                new MutationObserver(() => {
+                    if (app.dataset.testScriptState === 'notRunning' && --count <= 0) done();
+                }).observe(app, {attributeFilter: ['data-test-script-state']});
+            })""",
+            count,
+        )
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
     @property
