@@ -23,8 +23,9 @@ SCRAPES = 2
 POINTS = 100
 """Samples are looked for at so many points at once."""
 
-BEFORE = ((86_400, 900), (15 * 86_400, 12_960))
-"""Whether anything was watched before is asked of the last day, then of the last 15: seconds, and seconds of a step."""
+BEFORE = ((86_400, 300), (15 * 86_400, 12_960))
+"""Whether anything was watched before is asked of the last day, then of the last 15: seconds, and seconds of a step.
+Prometheus looks back five minutes from each point, so of the last day nothing is missed."""
 
 REMEMBERED_S, MOST_REMEMBERED = 300.0, 64
 
@@ -120,7 +121,8 @@ class Beginnings:
 
 
 def watched_before(door: PrometheusDoor, labels: Labels, at: datetime) -> bool:
-    """Whether something is held that was watched in the 15 days before; a spell shorter than a step may be missed."""
+    """Whether something is held that was watched in the 15 days before. Spells of hours may be missed, but not of the
+    last day."""
     return any(
         row["values"]
         for span_s, step_s in BEFORE
