@@ -5,9 +5,9 @@ A change here needs a revision in services/evidence/migrations and its name in R
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import sqlalchemy as sa
+
+from services.evidence.utc import UtcDateTime
 
 REVISION = "0008"
 """The revision of services/evidence/migrations that makes these tables."""
@@ -30,25 +30,6 @@ def _sums() -> list[sa.Column[float]]:
         made.append(sa.Column(f"{measure}_squares", sa.Float, nullable=False))
         made.append(sa.Column(f"{measure}_largest", sa.Float))
     return made
-
-
-class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A point in time: aware going in, aware in UTC coming out, on databases that forget the zone too."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a time without a zone: {value!r}")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 outcomes = sa.Table(

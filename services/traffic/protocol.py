@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from services.domain import V2, Endpoint, Prediction
 from services.errors import InvalidPayload
 from services.traffic.attribution import answering_arm
@@ -35,6 +37,13 @@ def feedback_body(
     if truth is not None:
         body["truth"] = {"data": {"names": [], "ndarray": [truth]}}
     return body
+
+
+def feedback_bytes(row: bytes, response: bytes, reward: float, truth: object) -> bytes:
+    """The same for one row, around what is JSON already: the request's values and the answer as it came in."""
+    return b'{"request":{"data":{"ndarray":[%b]}},"response":%b,"reward":%b,"truth":{"data":{"ndarray":[%b]}}}' % (
+        row, response, orjson.dumps(reward), orjson.dumps(truth, default=str),
+    )  # fmt: skip
 
 
 def no_feedback() -> InvalidPayload:

@@ -25,13 +25,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from services.domain import PAIRED, PINNED, Endpoint, Outcome, OutcomeStatus, Relay
 from services.errors import DecantError, InvalidPayload, Unavailable
 from services.traffic.asking import Reply, Route, Row, ask, unwrap
 from services.traffic.attribution import UNKNOWN_ARM
 from services.traffic.pacing import Pacer, RateWindow, end_all, every
+from services.traffic.protocol import feedback_bytes
 from services.traffic.replay import ArmCounters, Progress, ReplayHooks, ReplayPlan, ReplayRow, StopSignal
 from services.traffic.replay_words import long, waiting_words
 from services.traffic.sending import FEEDING, RELAYED_AT_ONCE, GaveUp, Sender, Stopping
@@ -217,17 +216,12 @@ class _Replayer:
         return outcome(status, arm, words, reward=reward, **got)
 
     async def _give_feedback(self, arm: str, values: Row, reply: Reply, reward: float, truth: object) -> str:
-        """Send the reward to the arm that earned it; returns the words of what went wrong, or "".
-
-        The body is Seldon's: request, response, reward, truth. The response travels as the bytes it came in.
-        """
+        """Send the reward to the arm that earned it; returns the words of what went wrong, or ""."""
         try:
             route = self._routes.get(arm) or self._route(arm, await asyncio.to_thread(self._hooks.endpoint, arm))
         except DecantError as error:  # the arm may just have been removed, or the engine be away
             return error.sentence
-        body = b'{"request":{"data":{"ndarray":[%b]}},"response":%b,"reward":%b,"truth":{"data":{"ndarray":[%b]}}}' % (
-            values.json, reply.body, orjson.dumps(reward), orjson.dumps(truth, default=str),
-        )  # fmt: skip
+        body = feedback_bytes(values.json, reply.body, reward, truth)
         try:
             answer = await self._sender.post(route.feedback, body, route.headers, (FEEDING, arm))
         except GaveUp as error:

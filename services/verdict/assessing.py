@@ -30,6 +30,7 @@ from services.verdict.ledger_side import (
     together,
 )
 from services.verdict.live import LiveIntervals
+from services.verdict.logged_models import LoggedModels
 from services.verdict.model import Assessment, Check, Mark, MetricRow, Strand
 from services.verdict.paired import paired_strand
 from services.verdict.reading import Reading, Sources
@@ -60,6 +61,7 @@ class Assessing:
         self._test, self._rule = test, test.rule
         self._arms = (test.rule.champion, test.rule.challenger)
         self._read = Reading(sources, test)
+        self._logged = LoggedModels(sources.models, sources.runs, test)
 
     def run(self) -> Assessment:
         test, rule, read = self._test, self._rule, self._read
@@ -213,7 +215,7 @@ class Assessing:
 
     def _environment(self) -> Check:
         try:
-            of_a, of_b = (self._read.surroundings(uri) for uri in (self._test.model_a, self._test.model_b))
+            of_a, of_b = self._logged.surroundings()
         except DecantError as error:
             return checks.environment(None, None, error.sentence.rstrip("."))
         return checks.environment(of_a, of_b)
@@ -229,7 +231,7 @@ class Assessing:
 
     def _look_closer(self, paired: PairedSide, tail: str | None) -> Detail:
         rows = self._read.rows(paired)
-        trained = by_training(self._rule, rows, self._read.row_splits, tail)
+        trained = by_training(self._rule, rows, self._logged.row_splits, tail)
         return Detail(trained, find_slices(rows, paired.pairs, self._datasets.load))
 
 

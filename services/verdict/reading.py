@@ -1,4 +1,4 @@
-"""Everything that an assessment reads, each source once: the ledger, the history, the counters, the models.
+"""Everything that an assessment reads, each source once: the ledger, the history, the counters.
 
 Each source may be missing: what cannot be read comes back as nothing, with the reason where somebody will ask for it.
 """
@@ -30,10 +30,8 @@ from services.operations import UNDO_DECISION
 from services.settings import Settings
 from services.stats import gates
 from services.tracking.models import ModelCatalogue
-from services.tracking.row_split import RowSplit
 from services.tracking.runs import RunCatalogue
 from services.traffic.rewards import Reward
-from services.verdict import checks
 from services.verdict.answer_rows import Requests
 from services.verdict.ledger_side import ArmSums, LiveSide, PairedSide, fed_past_split, times_of
 from services.verdict.live import GUARD_SCRAPES, LiveIntervals, counted_by_split, live_intervals, split_history
@@ -262,25 +260,6 @@ class Reading:
             (found.p95_ms.get(rule.champion), found.p95_ms.get(rule.challenger)),
             found.divided,
         )
-
-    # -- the models ------------------------------------------------------------------------------------------------
-
-    def surroundings(self, uri: str) -> checks.Surroundings:
-        """What a model was logged with. Raises what the catalogue raises."""
-        ref = self._sources.models.resolve(uri)
-        columns = tuple((column.name, str(column.type)) for column in ref.signature.columns) or None
-        return checks.Surroundings(ref.provenance.label, ref.python_version, tuple(ref.requirements), columns)
-
-    def row_splits(self) -> list[RowSplit | None]:
-        """Which rows the two models were trained on, as far as their runs say."""
-        found: list[RowSplit | None] = []
-        for uri in (self._test.model_a, self._test.model_b):
-            try:
-                run_id = self._sources.models.resolve(uri).provenance.run_id
-                found.append(self._sources.runs.row_split(run_id) if run_id else None)
-            except DecantError:
-                found.append(None)
-        return found
 
 
 def _repeated(replays: Sequence[int]) -> str:
