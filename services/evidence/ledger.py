@@ -84,7 +84,7 @@ class Ledger:
             return widest_pairs(connection, replays, limit)
 
     def pair_rows(self, replay: int) -> PairRows:
-        """Every pair of one replay, as arrays."""
+        """The pairs of one replay that earned two rewards, as arrays."""
         with connect(self._database) as connection:
             return read_pair_rows(connection, replay)
 

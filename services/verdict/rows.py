@@ -47,9 +47,8 @@ def replay_rows(ledger: Ledger, records: Sequence[ReplayRecord], pairs: int) -> 
     found = []
     for record in records:
         rows = ledger.pair_rows(record.id)
-        known = ~(np.isnan(rows.reward_a) | np.isnan(rows.reward_b))
-        numbers, first = np.unique(rows.row[known], return_index=True)  # pairs come by row, then pass
-        found.append(ReplayRows(record, numbers, rows.reward_a[known][first], rows.reward_b[known][first]))
+        numbers, first = np.unique(rows.row, return_index=True)  # pairs come by row, then pass
+        found.append(ReplayRows(record, numbers, rows.reward_a[first], rows.reward_b[first]))
     return found
 
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+import pandas as pd
 import sqlalchemy as sa
 
 from services.domain import PAIRED, ChangeNote, Deployment, Outcome, OutcomeStatus, Predictor
@@ -22,9 +24,11 @@ from services.settings import Settings
 from services.stats import gates
 from services.tracking.models import ModelCatalogue
 from services.tracking.runs import RunCatalogue
+from services.traffic.datasets import load_dataset
 from services.traffic.rewards import Reward, RewardKind
 from services.truths.attaching import CHUNK
 from services.verdict.reading import Sources
+from services.verdict.rows import MOST_PAIRS
 from services.verdict.rule import Rule
 from services.verdict.service import Verdicts
 from tests.benchmarks.report import Line
@@ -66,6 +70,7 @@ def measure(folder: Path) -> list[Line]:
     _, tail_s = _timed(lambda: store.ledger.top_rewards([live, paired], "b", gates.HILL_MOST + 1))
     found, assess_s = _timed(lambda: [verdicts.assess("seldon", "wine")])
     assert found[0].paired is not None and found[0].paired.n == HALF // 2
+    closer_s = _closer_look(folder)
     late_per_s = _attach(store, live)
     whole = sum(b.sent for b in blocks) == OUTCOMES and sum(p.n for p in pairs) == HALF // 2
     database.dispose()
@@ -87,11 +92,40 @@ def measure(folder: Path) -> list[Line]:
             promised="under 1 s",
             ok=assess_s < 1,
         ),
+        Line(
+            f"first assessment of {MOST_PAIRS:,} pairs of a file, the most whose rows are looked at one by one",
+            f"{closer_s * 1000:,.0f} ms",
+            promised="under 1 s",
+            ok=closer_s < 1,
+        ),
         Line(f"late truths/s, {LATE:,} of one arm in random order", f"{late_per_s:,.0f}"),
         Line("sums of a stretch of time that cuts blocks", f"{window_s * 1000:,.0f} ms"),
         Line("ten largest disagreements of 250,000 pairs", f"{widest_s * 1000:,.0f} ms"),
         Line(f"{gates.HILL_MOST + 1:,} largest rewards of an arm", f"{tail_s * 1000:,.0f} ms"),
     ]
+
+
+def _closer_look(folder: Path) -> float:
+    """Seconds of the first assessment that reads the rows themselves; later ones remember what was found."""
+    path = folder / "rows.csv"
+    chance = np.random.default_rng(4)
+    frame = pd.DataFrame(chance.normal(size=(MOST_PAIRS, 11)), columns=[f"feature {i}" for i in range(11)])
+    frame.assign(quality=chance.integers(3, 10, MOST_PAIRS)).to_csv(path, index=False)
+    digest = load_dataset(str(path)).digest
+    database = open_database(f"sqlite:///{folder / 'rows.db'}")
+    store = EvidenceStore(database)
+    verdicts = _test_under_way(folder, store, database)
+    spec = {"reward": REWARD.to_json(), "dataset": str(path), "target": "quality", "digest": digest}
+    spec |= {"mode": "paired", "arms": ["a", "b"]}
+    replay = store.replays.add("seldon", "wine", spec, MOST_PAIRS, "done", "bench").id
+    verdicts.assess("seldon", "wine")  # MLflow's first answer is not what is measured
+    _fill(store, (replace(outcome, digest=digest) for outcome in _paired(replay, MOST_PAIRS)))
+    began = time.perf_counter()
+    found = verdicts.assess("seldon", "wine")
+    took = time.perf_counter() - began
+    assert found.slices_note.startswith("Looked at 11 features"), found.slices_note
+    database.dispose()
+    return took
 
 
 def _test_under_way(folder: Path, store: EvidenceStore, database: sa.Engine) -> Verdicts:
@@ -163,9 +197,9 @@ def _live(replay: int) -> Iterator[Outcome]:
         yield _outcome(replay, row, "a" if chance.random() < 0.8 else "b", "a=80,b=20", chance)
 
 
-def _paired(replay: int) -> Iterator[Outcome]:
+def _paired(replay: int, pairs: int = HALF // 2) -> Iterator[Outcome]:
     chance = random.Random(2)
-    for row in range(HALF // 2):
+    for row in range(pairs):
         for arm in "ab":
             yield _outcome(replay, row, arm, PAIRED, chance)
 
