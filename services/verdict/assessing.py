@@ -86,7 +86,7 @@ class Assessing:
         counted = read.requests() if rule.live_source is LiveFrom.COUNTERS else None
         table = metric_rows(rule, paired, strata, (a, b), strands, counted)
         strip = self._checks(history, read.unfit(side), strands, tails, alien or "")
-        detail = self._detail(paired, tail)
+        detail = self._detail(paired, pairs, tail)
         verdict = decide(test, strip, pairs, live, table)
         return Assessment(
             test=test,
@@ -220,18 +220,28 @@ class Assessing:
             return checks.environment(None, None, error.sentence.rstrip("."))
         return checks.environment(of_a, of_b)
 
-    def _detail(self, paired: PairedSide, tail: str | None) -> Detail:
+    def _detail(self, paired: PairedSide, strand: Strand | None, tail: str | None) -> Detail:
         """What only rows can tell. Their reading takes a second by the hundred thousand, so it waits for the end of
         the replay and is then remembered."""
+        withheld = strand.withheld if strand is not None else ""
         if any(record.state in UNDER_WAY for record in paired.replays):
             return Detail((), Slicing(note="Parts of the rows are looked at when the replay is over."))
         numbers = tuple(record.id for record in paired.replays)
-        key = ("detail", tail, self._test.id, numbers, paired.pairs, sum(block.reward.total for block in paired.blocks))
-        return self._memory.recall(key, lambda: self._look_closer(paired, tail))
+        key = (
+            "detail",
+            withheld,
+            self._test.id,
+            numbers,
+            paired.pairs,
+            sum(block.reward.total for block in paired.blocks),
+        )
+        return self._memory.recall(key, lambda: self._look_closer(paired, withheld, tail))
 
-    def _look_closer(self, paired: PairedSide, tail: str | None) -> Detail:
+    def _look_closer(self, paired: PairedSide, withheld: str, tail: str | None) -> Detail:
         rows = self._read.rows(paired)
         trained = by_training(self._rule, rows, self._logged.row_splits, tail)
+        if withheld:  # what all rows cannot carry, a part of them cannot either
+            return Detail(trained, Slicing(note=f"Parts of the rows are not compared: {withheld}"))
         return Detail(trained, find_slices(rows, paired.pairs, self._datasets.load))
 
 

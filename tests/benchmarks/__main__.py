@@ -7,6 +7,8 @@ simulations. Exits with 1 if a promise is missed.
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -104,6 +106,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure Decant beside its peers.")
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help=f"any of {', '.join(SECTIONS)}")
     chosen = parser.parse_args().sections or list(SECTIONS)
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+    logging.getLogger("streamlit").setLevel(logging.ERROR)  # pages are drawn here without a server
     lines: list[report.Line] = []
     with tempfile.TemporaryDirectory(prefix="decant-bench-") as folder:
         system = System(Path(folder) / "state", scrape_interval_s=2)

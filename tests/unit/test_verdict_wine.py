@@ -332,6 +332,15 @@ def test_slices_are_looked_for_in_the_file_that_was_replayed(world: World):
     assert [part.shrunk for part in found.slices] == sorted(part.shrunk for part in found.slices)
 
 
+def test_no_part_is_named_where_all_rows_have_no_interval(world: World):
+    world.verdicts.start("seldon", "wine", Rule(reward=TUTORIAL), note=NOTE)
+    digest = load_dataset("wine-quality").digest
+    world.pairs(world.replay(TUTORIAL, digest=digest), TUTORIAL, shuffled(4898))
+    found = world.verdicts.assess("seldon", "wine")
+    assert found.slices == () and found.paired is not None and found.paired.interval is None
+    assert found.slices_note.startswith("Parts of the rows are not compared") and "bounded reward" in found.slices_note
+
+
 def test_a_file_that_has_changed_since_is_not_sliced(world: World):
     world.verdicts.start("seldon", "wine", Rule(reward=BOUNDED), note=NOTE)
     world.pairs(world.replay(BOUNDED, digest="another"), BOUNDED, shuffled(400))
