@@ -12,6 +12,7 @@ import click
 
 from app.cli.options import deployment_key, json_option, namespace_option, services, why_option
 from app.cli.output import ProgressLine, put_json, put_table, say
+from services.errors import InvalidInput
 
 if TYPE_CHECKING:
     from services.traffic.rewards import Reward
@@ -57,6 +58,7 @@ def truth(
     ledger alone, as do rows sent to an arm of choice and rewards that can be negative. The same file twice changes
     nothing. A line that says something else than what is stored is counted apart and changes nothing without --replace.
     Refused are truths that are no number where the target is one, and rewards that the running A/B test cannot pay.
+    A file of which not one line could be used ends with exit code 2.
 
     \b
     Example: python -m app truth labels.csv --dry-run
@@ -95,6 +97,8 @@ def truth(
         put_json(report)
     else:
         _put(report, resent=resend)
+    if report.useless:
+        click.get_current_context().exit(InvalidInput.exit_code)
 
 
 def _reward(kind: str, scale: float) -> Reward | None:

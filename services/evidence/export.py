@@ -14,7 +14,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 
 from services.domain.values import real, single
-from services.errors import Unavailable
+from services.errors import InvalidInput
 from services.evidence.door import connect
 from services.evidence.schema import outcomes
 
@@ -60,7 +60,7 @@ def export_file(
 ) -> int:
     """Write a file, which appears whole or not at all; returns the number of rows.
 
-    Raises Unavailable if the disk or the database does not permit.
+    Raises InvalidInput if it cannot be written there, and Unavailable if the database does not answer.
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -71,7 +71,7 @@ def export_file(
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise Unavailable(f"The file {path}", str(error)) from error
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}.") from error
     return rows
 
 

@@ -50,6 +50,11 @@ class Report:
     aside: dict[str, int] = field(default_factory=dict)
 
     @property
+    def useless(self) -> bool:
+        """Whether there were lines, and not one of them says anything of an answer that is in the ledger."""
+        return 0 < self.lines == self.bad + self.unknown + self.unanswered
+
+    @property
     def aside_sentences(self) -> list[str]:
         """How many rewards stay in the ledger alone and why, most first."""
         return [aside_sentence(*item) for item in sorted(self.aside.items(), key=lambda item: (-item[1], item[0]))]

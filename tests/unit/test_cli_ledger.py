@@ -95,8 +95,10 @@ def test_people_are_told_which_rewards_stay_in_the_ledger(store: EvidenceStore) 
 
 
 def test_only_one_deployment(store: EvidenceStore, truths: str) -> None:
-    answer = json.loads(decant("truth", truths, "--deployment", "beer", "--json").stdout)
-    assert (answer["attached"], answer["unknown"]) == (0, 3)
+    result = decant("truth", truths, "--deployment", "beer", "--json")
+    answer = json.loads(result.stdout)
+    assert (answer["attached"], answer["unknown"], answer["bad"]) == (0, 3, 1)
+    assert result.exit_code == 2, "not one line says anything of what is in the ledger"
 
 
 @pytest.mark.parametrize("arguments", [[], ["x.csv", "--resend"], ["--resend", "--dry-run"]])
@@ -125,6 +127,8 @@ def test_outcomes_as_a_file(store: EvidenceStore, tmp_path: Path, ending: str) -
 
 
 def test_exports_that_cannot_be(store: EvidenceStore, tmp_path: Path) -> None:
+    result = decant("export", str(tmp_path / "no" / "x.csv"))
+    assert result.exit_code == 2 and "cannot be written: No such file or directory" in result.stderr
     assert decant("export", str(tmp_path / "x.doc")).exit_code == 2
     assert decant("export", str(tmp_path / "x.csv"), "--replay", "9").exit_code == 3
     assert decant("export", str(tmp_path / "x.csv"), "--test", "9").exit_code == 3

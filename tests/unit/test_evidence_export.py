@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from services.errors import NotFound, Unavailable
+from services.errors import InvalidInput, NotFound
 from services.evidence import export
 from services.evidence.database import open_database
 from services.evidence.export import ExportForm
@@ -99,9 +99,9 @@ def test_a_broken_export_leaves_what_was_there(store: EvidenceStore, tmp_path: P
     def full(rows: int) -> None:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(Unavailable, match="No space left"):
+    with pytest.raises(InvalidInput, match=r"x\.csv cannot be written: No space left on device"):
         store.export_outcomes(there, ExportForm.CSV, store.export_scope("seldon", "wine"), full)
     assert there.read_text() == "precious"
     assert [path.name for path in tmp_path.glob("x.csv*")] == ["x.csv"]
-    with pytest.raises(Unavailable):
+    with pytest.raises(InvalidInput, match="cannot be written: No such file or directory"):
         store.export_outcomes(tmp_path / "no" / "x.csv", ExportForm.CSV, store.export_scope())
