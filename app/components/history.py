@@ -19,10 +19,18 @@ VERBS = {
     "split": "moved the traffic",
     "delete": "deleted it",
     "undo": "undid a change",
+    "outside": "changed it outside Decant",
     "end-test": "ended its test without a winner",
     "undo-decision": "took a decision on its test back",
 }
-DECIDED = {"promote": "promoted", "keep": "kept", "undo-decision": "took back", "undo": "undid"}
+DECIDED = {
+    "promote": "promoted",
+    "keep": "kept",
+    "undo-decision": "took back",
+    "undo": "undid",
+    "outside": "outside Decant",
+}
+FIRST = {"undo": "undid: ", "outside": "outside Decant: "}
 
 
 def describe(change: Change) -> str:
@@ -31,7 +39,7 @@ def describe(change: Change) -> str:
     if after is not None:
         names = fmt.short_arms(after.names)
         moved = " → ".join(_short(split, names) for split in (before, after) if split is not None)
-        return f"{'undid: ' if change.what == 'undo' else ''}traffic {moved}"
+        return f"{FIRST.get(change.what, '')}traffic {moved}"
     if change.what == "apply" and not change.before:
         return "deployed it"
     if change.what == "undo" and not change.after:

@@ -71,8 +71,15 @@ def observe(deployment: Deployment, counts: Mapping[str, int]) -> tuple[Observed
     return tuple(one(name, share / 100) for name, share in split.shares)
 
 
-def split_since(changes: Sequence[Change], fallback: datetime | None) -> datetime | None:
-    """When the split last became what it is, of a history with the newest first. Pure."""
+def split_since(changes: Sequence[Change], status: DeploymentStatus | None) -> datetime | None:
+    """When the split last became what it is, of a history with the newest first. Pure.
+
+    Where it is not what the history says, another tool has moved it, and the engine knows when.
+    """
+    fallback = status.changed_at if status else None
+    told = _split_of(changes[0].after) if changes else None
+    if status and told is not None and status.managed_by and told != status.requested.as_dict():
+        return fmt.aware(fallback) if fallback else None
     for change in changes:
         if _split_of(change.before) != _split_of(change.after):
             return fmt.aware(change.at)
@@ -94,7 +101,7 @@ def _split_of(text: str) -> dict[str, int] | None:
 def draw_live_split(namespace: str, name: str) -> None:
     """The three answers, refreshed by themselves."""
     status = reads.status(namespace, name)
-    since = split_since(reads.history(namespace, name), status.changed_at)
+    since = split_since(reads.history(namespace, name), status)
     counts: Mapping[str, int] = {}
     trouble = ""
     try:

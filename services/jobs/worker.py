@@ -26,6 +26,7 @@ from services.evidence.leases import Leases
 from services.files import read_text
 from services.jobs.queue import JobKind, JobQueue, open_queue
 from services.jobs.worker_sign import WORKER_LEASE
+from services.outside import OutsideChanges, keep_looking
 from services.runtime.controller.status import beat, heartbeat_path
 from services.settings import Settings, load_settings
 
@@ -164,6 +165,9 @@ def main() -> int:
         stop = threading.Event()
         # A thread of its own: no decision waits for a replay, and no sign of life for a silent MLflow.
         threading.Thread(target=keep_settling, args=(services.decisions, stop), daemon=True, name="decisions").start()
+        if not settings.runs_locally:  # in a cluster others have tools of their own
+            outside = OutsideChanges(services.engine, services.store)
+            threading.Thread(target=keep_looking, args=(outside, stop), daemon=True, name="outside").start()
         work(settings, open_queue(settings), jobs, stop, services.store.leases)
     except DecantError as error:
         log.error("%s", error)

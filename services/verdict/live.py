@@ -149,15 +149,19 @@ def split_history(
 ) -> list[tuple[float, Split]]:
     """Since when which split was asked for, oldest first, from (time, before, after) of each change, oldest first.
 
-    None is a deployment that was not there. Without changes, what holds `now` has always held.
+    None is a deployment that was not there. Without changes, what holds `now` has always held. Where a change found
+    another split than the one before it had left, somebody moved it unseen meanwhile: of that time nothing is known,
+    which is a split without arms.
     """
     if not changes:
         return [(0.0, now)]
     nothing = Split(())
     first = changes[0][1]
     found = [(0.0, first if first is not None else nothing)]
-    for at, _, after in changes:
+    for at, before, after in changes:
         split = after if after is not None else nothing
+        if (before if before is not None else nothing).as_dict() != found[-1][1].as_dict():
+            found[-1] = (found[-1][0], nothing)
         if split.as_dict() != found[-1][1].as_dict():
             found.append((at.timestamp(), split))
     return found

@@ -14,10 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.deployments.engine import Engine
-from services.deployments.history_text import NOTHING, read_split
-from services.deployments.manifest import from_yaml
-from services.domain import V2, Change, Split
-from services.domain.text import count
+from services.domain import V2, Change
 from services.errors import DecantError
 from services.evidence.blocks import Block, PairBlock
 from services.evidence.decision_table import UNDONE
@@ -34,15 +31,15 @@ from services.tracking.runs import RunCatalogue
 from services.traffic.rewards import Reward
 from services.verdict.answer_rows import Requests
 from services.verdict.ledger_side import ArmSums, LiveSide, PairedSide, fed_past_split, times_of
-from services.verdict.live import GUARD_SCRAPES, LiveIntervals, counted_by_split, live_intervals, split_history
+from services.verdict.live import GUARD_SCRAPES, LiveIntervals, counted_by_split, live_intervals
 from services.verdict.memory import Memory
 from services.verdict.model import Disagreement
+from services.verdict.moves import MOST_CHANGES, Moves
 from services.verdict.rows import ReplayRows, replay_rows
 from services.verdict.rule import ABTest
 from services.verdict.traffic import bound_of
 
 MOST_REPLAYS = 1000
-MOST_CHANGES = 1000
 SHOWN_DISAGREEMENTS = 10
 READ_LEDGER = "A new test can read it from the ledger instead."
 STILL_S = 30.0
@@ -70,6 +67,7 @@ class Reading:
         self._where = (test.namespace, test.deployment)
         self.now = datetime.now(UTC)
         self.until = test.ended_at or self.now
+        self._moves = Moves(sources.store, sources.engine, test, self.until)
 
     # -- the ledger ------------------------------------------------------------------------------------------------
 
@@ -99,20 +97,7 @@ class Reading:
     @cached_property
     def changes(self) -> list[Change]:
         """Everything anybody changed while the test ran, oldest first."""
-        return [change for change in self._newest_changes if self._test.started_at <= change.at <= self.until]
-
-    @cached_property
-    def _newest_changes(self) -> list[Change]:
-        return self._store.changes(*self._where, since=self._test.started_at, limit=MOST_CHANGES)[::-1]
-
-    @property
-    def _splits_lost(self) -> str:
-        """Why it is not known which split was in force when; "" where it is."""
-        if len(self._newest_changes) < MOST_CHANGES:
-            return ""
-        return (
-            f"only the newest {count(MOST_CHANGES)} changes are read, so the splits at the test's beginning are unknown"
-        )
+        return self._moves.changes
 
     @cached_property
     def undone(self) -> Change | None:
@@ -204,8 +189,8 @@ class Reading:
         active = {block.replay for block in self.blocks if not block.paired}
         if any(r.id in active and not self._is_ours(r) for r in self._every_replay):
             return f"The counters have mixed in a replay of this time that used another reward. {READ_LEDGER}"
-        if self._splits_lost:
-            return f"The counters cannot be weighted: {self._splits_lost}. {READ_LEDGER}"
+        if self._moves.lost:
+            return f"The counters cannot be weighted: {self._moves.lost}. {READ_LEDGER}"
         if side.left_out:
             return _repeated(side.left_out)
         return ""
@@ -217,28 +202,9 @@ class Reading:
 
     def intervals(self, history: CounterHistory) -> LiveIntervals:
         """The growth of the counters in the intervals that one split was in force in."""
-        moves = [(c.at, _split_of(c.before), _split_of(c.after)) for c in self.changes]
-        known = [(at, before, after) for at, before, after in moves if before is not None or after is not None]
-        now = Split(()) if known else self._unmoved
         rule, guard_s = self._rule, GUARD_SCRAPES * self._sources.settings.scrape_interval_s
         blind = times_of(self.undivided)
-        return live_intervals(history, split_history(known, now), rule.champion, rule.challenger, guard_s, blind)
-
-    @cached_property
-    def _unmoved(self) -> Split:
-        """The split of a test in which nobody moved it; empty where nothing tells.
-
-        It may have been moved since: then the first change after the test knows what was there before it.
-        """
-        if self._test.ended_at is not None:
-            later = self._store.first_change(*self._where, after=self.until)
-            before = _split_of(later.before) if later is not None else None
-            if before is not None:
-                return before
-        try:
-            return self._sources.engine.get(*self._where).requested
-        except DecantError:
-            return Split(())
+        return live_intervals(history, self._moves.splits(), rule.champion, rule.challenger, guard_s, blind)
 
     def requests(self) -> Requests:
         """How live requests were answered, by split; whether or not their rewards can be read from the counters."""
@@ -248,8 +214,8 @@ class Reading:
             return Requests(missing=_clause(why))
         if self.forgotten:
             return Requests(missing=self.forgotten.rstrip("."))
-        if self._splits_lost:
-            return Requests(missing=self._splits_lost)
+        if self._moves.lost:
+            return Requests(missing=self._moves.lost)
         try:
             found = self._sources.metrics.answers(*self._where, self._counted_from, self.until, rule.guardrails.slow_ms)
         except DecantError as error:
@@ -274,11 +240,3 @@ def _repeated(replays: Sequence[int]) -> str:
 def _clause(sentence: str) -> str:
     """A sentence as it can follow a colon."""
     return f"the counters cannot be read ({sentence.rstrip('.')})"
-
-
-def _split_of(text: str) -> Split | None:
-    """The split that a text of the history stands for; None for a deployment that was not there."""
-    if text == NOTHING:
-        return None
-    split = read_split(text)
-    return split if split is not None else from_yaml(text).split

@@ -15,7 +15,8 @@ from services.traffic.replay import ReplayMode, ReplaySpec
 from services.traffic.rewards import Reward
 from services.verdict.assessing import Assessing
 from services.verdict.model import Assessment
-from services.verdict.reading import MOST_CHANGES, MOST_REPLAYS, Sources
+from services.verdict.moves import MOST_CHANGES
+from services.verdict.reading import MOST_REPLAYS, Sources
 from services.verdict.rule import ABTest, Decides, LiveFrom, Rule, Source, assumed, usual_live_from
 
 

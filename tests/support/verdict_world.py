@@ -40,6 +40,7 @@ class VerdictWorld:
     engine: MemoryEngine
     counters: CounterSource
     verdicts: Verdicts
+    sources: Sources
 
     def deploy(self, protocol: str = "seldon") -> None:
         arms = (Predictor("a", "models:/m-a", 80), Predictor("b", "models:/m-b", 20))
@@ -90,7 +91,8 @@ def open_world(folder: Path) -> VerdictWorld:
     store = EvidenceStore(open_database(f"sqlite:///{folder / 'decant.db'}"))
     engine, counters = MemoryEngine(), CounterSource()
     models, runs = ModelCatalogue(settings.tracking_uri), RunCatalogue(settings.tracking_uri)
-    made = VerdictWorld(store, engine, counters, Verdicts(Sources(store, engine, counters, models, runs, settings)))
+    sources = Sources(store, engine, counters, models, runs, settings)
+    made = VerdictWorld(store, engine, counters, Verdicts(sources), sources)
     made.deploy()
     return made
 

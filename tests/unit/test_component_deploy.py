@@ -19,6 +19,7 @@ from services.domain import (
     ArmOption,
     Change,
     Deployment,
+    DeploymentStatus,
     Event,
     Phase,
     Predictor,
@@ -186,8 +187,16 @@ class TestObserved:
         scaled = _change(3, manifest_text(_wine(70, 30)), manifest_text(_wine(70, 30, replicas=3)))
         assert split_since([scaled, moved, applied], None) == moved.at
         assert split_since([applied], None) == applied.at
-        assert split_since([], T) == T
         assert split_since([], None) is None
+
+    def test_since_another_tool_moved_it(self):
+        """What the history does not tell yet, the engine knows."""
+        moved = _change(2, "a=80,b=20", "a=70,b=30")
+        now = DeploymentStatus(_wine(20, 80), "1", (), None, "kubectl-patch", T, managed_by="kubectl-patch")
+        assert split_since([moved], now) == T
+        assert split_since([], now) == T
+        assert split_since([moved], replace(now, deployment=_wine(70, 30))) == moved.at
+        assert split_since([moved], replace(now, managed_by="")) == moved.at
 
 
 class TestFailure:

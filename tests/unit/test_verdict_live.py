@@ -84,3 +84,13 @@ def test_the_history_of_splits_begins_before_the_first_change():
     assert split_history([(at, MOSTLY_A, EVEN)], EVEN) == [(0.0, MOSTLY_A), (at.timestamp(), EVEN)]
     assert split_history([(at, EVEN, EVEN)], EVEN) == [(0.0, EVEN)]  # only a model was replaced
     assert split_history([(at, None, EVEN)], EVEN) == [(0.0, Split(())), (at.timestamp(), EVEN)]
+
+
+def test_nothing_is_known_of_the_time_before_a_change_that_found_another_split():
+    """Somebody moved it unseen: neither what stood before nor what was found held all the while."""
+    first, second = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
+    moved = Split.of({"a": 30, "b": 70})
+    found = split_history([(first, MOSTLY_A, EVEN), (second, moved, MOSTLY_A)], MOSTLY_A)
+    assert found == [(0.0, MOSTLY_A), (first.timestamp(), Split(())), (second.timestamp(), MOSTLY_A)]
+    found = split_history([(first, MOSTLY_A, EVEN), (second, None, MOSTLY_A)], MOSTLY_A)
+    assert found[1] == (first.timestamp(), Split(())), "it was gone for a while"

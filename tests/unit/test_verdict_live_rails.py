@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.domain import Change
-from services.verdict import reading, words
+from services.verdict import moves, words
 from services.verdict.ledger_side import ArmSums
 from services.verdict.model import Assessment, Call, Interval, MetricRow, Strand
 from services.verdict.rule import Decides, LiveFrom, Rule, Source
@@ -112,7 +112,7 @@ def test_a_difference_that_is_not_that_of_the_means_says_so() -> None:
 def test_with_more_changes_than_are_read_the_counters_are_refused(world: VerdictWorld, monkeypatch) -> None:
     world.live(gain=CLEAR, ledger=False)
     assert world.assess().call is Call.SHIP
-    monkeypatch.setattr(reading, "MOST_CHANGES", 3)
+    monkeypatch.setattr(moves, "MOST_CHANGES", 3)
     for _ in range(3):
         world.store.record_change(
             Change(datetime.now(UTC), "ann", "restart", "seldon", "wine", "a=80,b=20", "a=80,b=20")
