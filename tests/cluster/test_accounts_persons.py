@@ -68,8 +68,10 @@ def test_with_sign_in_changes_are_made_with_the_leads_rights(
         engine.set_traffic(namespace, "wine", Split.of({"a": 60, "b": 40}), note=ADA)
         with pytest.raises(Forbidden, match="bob"):
             engine.apply(deployment, note=ChangeNote("bob", "me too"))
-        with pytest.raises(Forbidden, match="impersonate users"):
-            engine.apply(deployment, note=ChangeNote("eve", "me too"))
+        with pytest.raises(Forbidden, match="act for eve@") as refused:
+            engine.apply(deployment, note=ChangeNote("eve@example.com", "me too"))
+        assert "adds eve@example.com to resourceNames of the ClusterRole decant-impersonate" in refused.value.hint
+        assert "--verb=impersonate --resource=users --resource-name=eve@example.com" in refused.value.hint
         engine.delete(namespace, "wine", note=ADA)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,7 @@ def failure(status: int, content: bytes, method: str, path: str) -> DecantError:
             "Sign in again with the cluster's own tool, or renew the token in the kubeconfig; Decant reads it anew.",
         )
     if status == 403:
-        return _forbidden(words, method, path)
+        return _forbidden(words, str((body.get("details") or {}).get("name") or ""), method, path)
     causes = (body.get("details") or {}).get("causes") or []
     owned = [
         Owned(found["manager"], str(cause.get("field", "")).lstrip("."))
@@ -75,11 +76,14 @@ def says_itself(content: bytes) -> bool:
     return _status(content).get("kind") == "Status"
 
 
-def _forbidden(words: str, method: str, path: str) -> Forbidden:
+def _forbidden(words: str, name: str, method: str, path: str) -> Forbidden:
+    """`name` is that of the object that was meant, as the refusal gives it; empty where it names none."""
     found = _FORBIDDEN.search(words)
     if found is None:
         return Forbidden(f"The cluster refused {method} {path}: {words}", "Ask who runs the cluster for that right.")
     user, verb, resource, group, namespace = found.group("user", "verb", "resource", "group", "namespace")
+    if verb == "impersonate" and name:
+        return _not_for(name, user, resource)
     where = f"in namespace {namespace}" if namespace else "in all namespaces"
     plural = f"{resource}.{group}" if group else resource
     scope, kind = (f"-n {namespace} ", "role") if namespace else ("", "clusterrole")
@@ -89,6 +93,17 @@ def _forbidden(words: str, method: str, path: str) -> Forbidden:
         f"`kubectl create {kind} decant-{verb}-{resource.split('/')[0]} {scope}--verb={verb} --resource={plural}`, and "
         f"`kubectl create {kind}binding` of the same name for {user}. "
         "manifests/decant/rights gives all that Decant needs.",
+    )
+
+
+def _not_for(person: str, user: str, resource: str) -> Forbidden:
+    """Impersonation is given person by person: without names it is a right over everybody, the cluster's parts too."""
+    return Forbidden(
+        f"The cluster does not let {user} act for {person} (impersonate).",
+        f"Whoever runs it adds {person} to resourceNames of the ClusterRole decant-impersonate "
+        "(manifests/decant/components/sign-in); or `kubectl create clusterrole NAME --verb=impersonate "
+        f"--resource={resource} --resource-name={shlex.quote(person)}`, and `kubectl create clusterrolebinding` of "
+        f"that name for {user}. Never without the name: that would be a right over everybody.",
     )
 
 
