@@ -12,6 +12,9 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from services.domain import LATENCY_EDGES_MS, PAIRED, OutcomeStatus
 from services.domain.values import hit, real, same, single
 from services.evidence.schema import MEASURES
@@ -178,6 +181,11 @@ def gap(one: object, other: object) -> float:
 def _apart(x: float, y: float) -> float:
     """y - x, and exactly 0 where they differ in the last bits only: predictions merged into one call may."""
     return 0.0 if abs(y - x) <= NOISE * max(1.0, abs(x), abs(y)) else y - x
+
+
+def same_but_for_noise(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where values differ in the last bits only; arrays of shape (n,)."""
+    return np.abs(y - x) <= NOISE * np.maximum(1.0, np.maximum(np.abs(x), np.abs(y)))
 
 
 def pair_at(pair: tuple[Row, Row]) -> datetime:

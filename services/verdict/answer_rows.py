@@ -29,6 +29,7 @@ AT_SERVERS = f"from counts per bucket, measured at the arms’ servers; {NO_QUAN
 NOT_DIVIDED = "counted by the arms’ own servers, requests past the split included"
 NOT_COUNTED = "the counters hold no requests to both arms under one split"
 ABOUT = "from counts per bucket, of {}; "
+SERVERS_FAULT = "answers of 5xx; a refusal (4xx) is about the request"
 OWN_ONLY = "only what Decant itself sent is known"
 
 
@@ -108,7 +109,8 @@ def rows_of_requests(rule: Rule, found: Requests) -> list[MetricRow]:
         rows.append(_unknown(source, "slow", _slower(rails.slow_ms), rails.slow_increase, why))
     if a.answered and b.answered:
         tallies = [(Tally(s.a.failed, s.a.answered), Tally(s.b.failed, s.b.answered)) for s in found.strata]
-        rows.append(_share(rule, source, "errors", FAILED, tallies, rails.error_increase, note))
+        said = f"{SERVERS_FAULT}; {note}" if note else SERVERS_FAULT
+        rows.append(_share(rule, source, "errors", FAILED, tallies, rails.error_increase, said))
     else:
         why = found.missing or NOT_COUNTED
         rows.append(_unknown(source, "errors", FAILED, rails.error_increase, why))

@@ -50,6 +50,8 @@ class Detail:
 
     by_training: tuple[MetricRow, ...]
     slicing: Slicing
+    unknown: int = 0
+    """Rows of which no run says whether it was trained on them, where one says so of others."""
 
 
 class Assessing:
@@ -93,7 +95,7 @@ class Assessing:
             as_of=read.now,
             call=verdict.call,
             headline=verdict.headline,
-            fired=f"{verdict.fired} {learned(detail.by_training)}".strip(),
+            fired=f"{verdict.fired} {learned(detail.by_training, detail.unknown)}".strip(),
             checks=strip,
             paired=pairs,
             live=live,
@@ -240,9 +242,10 @@ class Assessing:
     def _look_closer(self, paired: PairedSide, withheld: str, tail: str | None) -> Detail:
         rows = self._read.rows(paired)
         trained = by_training(self._rule, rows, self._logged.row_splits, tail)
+        unknown = sum(len(part.row) for part in rows) - sum(row.a.n for row in trained) if trained else 0
         if withheld:  # what all rows cannot carry, a part of them cannot either
-            return Detail(trained, Slicing(note=f"Parts of the rows are not compared: {withheld}"))
-        return Detail(trained, find_slices(rows, paired.pairs, self._datasets.load))
+            return Detail(trained, Slicing(note=f"Parts of the rows are not compared: {withheld}"), unknown)
+        return Detail(trained, find_slices(rows, paired.pairs, self._datasets.load), unknown)
 
 
 def _mark(change: Change) -> Mark:

@@ -25,6 +25,9 @@ LOST_SHARE = 0.01
 FEEDBACK_GAP = 0.02
 """Arms whose shares of answered-with-feedback differ by more than this, for certain, are not comparable."""
 
+MOST_OF_THEM = 0.5
+"""Where fewer requests than this share earn a reward that comes back, those that do may be unlike the others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Booked:
@@ -110,7 +113,9 @@ def attribution(
         words = f"{count(sum(missing))} of the {count(total)} rewards sent are not in the arms' counters."
         return Check(key, title, Light.AMBER, words, "They may be on their way, or an arm was killed before a scrape.")
     others = f"; {count(sum(surplus))} more came from other clients" if sum(surplus) > LOST_SHARE * total else ""
-    return Check(key, title, Light.GREEN, f"Ledger and counters agree on {pairs} rewards{others}.")
+    few = sum(missing) + (0 if others else sum(surplus))
+    but = f", but for {count(few)}, as kills and scrapes leave them" if few else ""
+    return Check(key, title, Light.GREEN, f"Ledger and counters agree on {pairs} rewards{but}{others}.")
 
 
 def split(result: SrmResult | None, changes: int, *, decides: bool = True, forgotten: str = "") -> Check:
@@ -225,7 +230,7 @@ def feedback(
     feeds: bool = True,
     unfit: str = "",
 ) -> Check:
-    """Whether rewards come back as often for both arms: those that are missing may be the bad ones.
+    """Whether rewards come back, and as often for both arms: those that are missing may be the bad ones.
 
     Args:
         gap: B's share of requests with feedback minus A's, with its interval; None below the gates.
@@ -247,6 +252,8 @@ def feedback(
         return Check(key, title, Light.RED, f"{words}: what is missing may be what matters.", advice)
     if gap.low > 0 or gap.high < 0:
         return Check(key, title, Light.AMBER, f"{words}: a small but certain difference.", advice)
+    if min(rates) < MOST_OF_THEM:
+        return Check(key, title, Light.AMBER, f"{words}: of most, nobody knows what they earned.", advice)
     return Check(key, title, Light.GREEN, f"{words}.")
 
 

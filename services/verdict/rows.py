@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.text import count
+from services.evidence.blocks import same_but_for_noise
 from services.evidence.ledger import Ledger
 from services.evidence.replay_table import ReplayRecord
 from services.stats import difference, gates
@@ -27,7 +28,10 @@ MOST_PAIRS = 100_000
 
 @dataclass(frozen=True)
 class ReplayRows:
-    """The pairs of one replay that earned two rewards, each row once (its first pass); arrays of shape (n,)."""
+    """The pairs of one replay that earned two rewards, each row once (its first pass); arrays of shape (n,).
+
+    Rewards that differ in the last bits only are the same, as in the sums of pairs.
+    """
 
     record: ReplayRecord
     row: NDArray[np.int64]
@@ -48,7 +52,8 @@ def replay_rows(ledger: Ledger, records: Sequence[ReplayRecord], pairs: int) -> 
     for record in records:
         rows = ledger.pair_rows(record.id)
         numbers, first = np.unique(rows.row, return_index=True)  # pairs come by row, then pass
-        found.append(ReplayRows(record, numbers, rows.reward_a[first], rows.reward_b[first]))
+        a, b = rows.reward_a[first], rows.reward_b[first]
+        found.append(ReplayRows(record, numbers, a, np.where(same_but_for_noise(a, b), a, b)))
     return found
 
 
@@ -80,13 +85,17 @@ def by_training(
     return tuple(row for row in (fresh, old) if row is not None)
 
 
-def learned(rows: Sequence[MetricRow]) -> str:
-    """What has to be said beside a verdict when rows of its replay were used for training; "" when none were."""
+def learned(rows: Sequence[MetricRow], unknown: int = 0) -> str:
+    """What has to be said beside a verdict when rows of its replay were used for training; "" when none were.
+
+    `unknown` is the number of rows of which no run says whether it was trained on them.
+    """
     found = {row.key: row for row in rows}
     fresh, old = found.get("reward-unseen"), found.get("reward-trained")
     if old is None:
         return ""
     said = f"{count(old.a.n)} of the replayed rows were used to train A or B"
+    said += f", of {count(unknown)} rows of other data it is not known" if unknown else ""
     if fresh is None:
         return f"{said}, and no others were replayed."
     if fresh.difference is None:

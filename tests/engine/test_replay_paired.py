@@ -69,6 +69,16 @@ def test_every_row_goes_to_both_arms_and_no_counter_moves(
     }
 
 
+def test_no_arm_is_always_asked_first(jobs: ReplayJobs, stub: SeldonStub) -> None:
+    """The second of a pair waits for the first, at the sender or where both go: no arm shall look slow for that."""
+    done = run(jobs, replace(PAIRS, rows=200, concurrency=1))
+    first: dict[str, str] = {}
+    for puid, arm in stub.predictions:
+        first.setdefault(puid.removesuffix(f"-{arm}"), arm)
+    assert len(first) == 200 == done.done_rows
+    assert 60 < Counter(first.values())["a"] < 140
+
+
 def test_the_pair_may_be_named_the_other_way_round(jobs: ReplayJobs, store: EvidenceStore, stub: SeldonStub) -> None:
     done = run(jobs, replace(PAIRS, arms=("b", "a"), rows=20))
     assert store.replays.get(done.id).spec["arms"] == ["b", "a"]

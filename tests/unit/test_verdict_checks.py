@@ -79,6 +79,20 @@ def test_feedback_complete(lost_b: int, light: Light):
     assert checks.feedback(None, None).light is Light.GREY
 
 
+def test_feedback_that_hardly_comes_back_is_not_complete():
+    n = 20_000
+    found = checks.feedback(proportions(n, n, n, n, planned=5000), (0.0, 0.0))
+    assert found.light is Light.AMBER and "B's: of most" in found.sentence and "nobody knows" in found.sentence
+    assert checks.feedback(proportions(0, n, 0, n, planned=5000), (0.9, 0.9)).light is Light.GREEN
+
+
+def test_ledger_and_counters_that_agree_but_for_a_few_say_for_how_many():
+    sent, counted = [Booked(959, 600.0), Booked(242, 150.0)], [Booked(962, 602.0), Booked(240, 149.0)]
+    found = checks.attribution(sent, counted)
+    assert found.light is Light.GREEN and "A 959, B 242 rewards, but for 5," in found.sentence
+    assert checks.attribution(sent, sent).sentence == "Ledger and counters agree on A 959, B 242 rewards."
+
+
 def test_same_environment():
     assert checks.environment(around(), around()).light is Light.GREEN
     other = checks.environment(around(), around(requirements=("mlflow==3", "numpy==1")))

@@ -39,6 +39,7 @@ from services.verdict.service import Verdicts
 from services.verdict.table import metric_rows
 from services.verdict.traffic import ledger_strand
 from tests.support.memory_engine import MemoryEngine
+from tests.support.outcomes import outcome
 from tests.support.waiting import free_port
 from tests.support.wine_rewards import held_out_rows, predictions
 
@@ -307,8 +308,26 @@ def test_rows_that_the_models_have_not_learned_are_told_apart(world: World):
     assert fresh.difference is None and "99 of 100" in fresh.note, "the gates of all pairs"
     fresh, _ = by_training(Rule(), rows, lambda: [split, None], "One reward is 43 % of all.")
     assert fresh.difference is None and fresh.note == "One reward is 43 % of all."
+    said = learned(by_training(Rule(), rows, lambda: [split, None]), 300)
+    assert said.startswith("3,673 of the replayed rows were used to train A or B, of 300 rows of other data it is not")
     assert by_training(Rule(), rows, lambda: [RowSplit("other", split.training)]) == (), "trained on another file"
     assert replay_rows(world.store.ledger, [record], MOST_PAIRS + 1) == [], "too many to read"
+
+
+def test_rewards_that_differ_in_the_last_bits_are_the_same_in_parts_too(world: World):
+    """The same model in both arms may answer otherwise in the last bit; then no difference is a few heavy rows."""
+    record = world.replay(BOUNDED, digest="abc")
+    earned = {"a": 0.3, "b": 0.1 + 0.2}
+    assert earned["a"] != earned["b"]
+    world.store.record_outcomes(
+        [
+            outcome(row, arm, record.id, segment=PAIRED, paired=True, reward=reward + row * (arm == "b"))
+            for row in (0, 1)
+            for arm, reward in earned.items()
+        ]
+    )
+    (rows,) = replay_rows(world.store.ledger, [record], 2)
+    assert (rows.reward_b - rows.reward_a).tolist() == [0.0, pytest.approx(1.0)]
 
 
 def test_rows_not_learned_get_no_interval_under_the_tutorials_reward(world: World):
