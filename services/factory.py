@@ -105,7 +105,13 @@ def build_services(settings: Settings) -> Services:
         training=TrainingJobs(database, queue, settings),
         predictions=PredictionClient(settings.request_timeout_s, engine.relay).for_person(who=settings.user),
         replays=ReplayJobs(
-            store, queue, engine, settings, begin_test=partial(_begin_test, verdicts), senders=chosen.senders
+            store,
+            queue,
+            engine,
+            settings,
+            begin_test=partial(_begin_test, verdicts),
+            senders=chosen.senders,
+            signature_of=lambda address: models.resolve(address).signature,
         ),
         publications=publications,
         metrics=metrics,

@@ -105,7 +105,8 @@ def replay(
            with --preview: {"reward", "arms": [{predictor, n, mean, sd, largest_share, failed, error}], "warning",
            "scale"}
 
-    Exits with 2, before anything is sent, if the data does not fit the model, and with 7 if no row was answered.
+    Columns that the model's signature does not name are not sent. Exits with 2, before anything is sent, if the data
+    does not fit the model, and with 7 if no row was answered, of a preview too.
     """
     from services.jobs.replays import default_arms
     from services.traffic.replay import ReplayMode, ReplaySpec
@@ -118,11 +119,16 @@ def replay(
     deployment = built.engine.get(namespace, name).deployment
     if predictor and (paired or arms):
         raise InvalidInput("A replay goes to one arm or to both: give --predictor or --paired.")
-    asked = [deployment.predictor(predictor)] if predictor is not None else deployment.predictors
+    mode = ReplayMode.PAIRED if paired or arms else ReplayMode.PINNED if predictor else ReplayMode.LIVE
+    pair = arms or (default_arms(deployment) if paired else ())
+    dividing = tuple(one.name for one in deployment.predictors if not one.shadow)
+    asked = pair or ((predictor,) if predictor is not None else dividing)
+    for arm in asked:
+        deployment.predictor(arm)
     if not preview:
         require_part(built, "Worker")
     found, label = find_dataset(built, dataset or ("" if run_id else "wine-quality"), run_id)
-    check_fit(built, [p.model_uri for p in asked], found, target)
+    check_fit(built, deployment, asked, found, target, together=mode is ReplayMode.LIVE)
     given = read_scale(scale)
     spec = ReplaySpec(
         namespace=namespace,
@@ -130,9 +136,9 @@ def replay(
         dataset=found,
         target=target,
         reward=make_reward(reward, 1.0 if given is None else given, formula, found, target),
-        mode=ReplayMode.PAIRED if paired or arms else ReplayMode.PINNED if predictor else ReplayMode.LIVE,
+        mode=mode,
         predictor=predictor,
-        arms=arms or (default_arms(deployment) if paired else ()),
+        arms=pair,
         rows=rows,
         start=start,
         rate=rate,
@@ -151,6 +157,9 @@ def replay(
             summary = look(built, spec) if preview else summary
         if preview:
             put_preview(summary, spec.reward, as_json=as_json)
+            if not any(arm.answered for arm in summary.arms):
+                say("No row of the preview was answered. `python -m app logs NAME ARM` may tell why.")
+                click.get_current_context().exit(StartFailed.exit_code)
             return
     if spec.mode is not ReplayMode.PINNED:
         live = spec.mode is ReplayMode.LIVE

@@ -10,9 +10,10 @@ import click
 
 from app.cli.output import put_json, put_table, say
 from app.format import number, percent
-from services.errors import DecantError, InvalidInput, NotFound
+from services.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
+    from services.domain import Deployment
     from services.factory import Services
     from services.traffic.preview import PreviewSummary
     from services.traffic.replay import ReplaySpec
@@ -50,27 +51,25 @@ def find_dataset(built: Services, given: str, run_id: str | None) -> tuple[str, 
     return str(save_upload(built.settings, chosen.path.name, content)), f"{chosen.name} of run {run_id[:8]}"
 
 
-def check_fit(built: Services, references: Sequence[str], dataset: str, target: str) -> None:
-    """Raise InvalidInput if the rows cannot be what the first model that can be found wants."""
-    from services.traffic.columns import check_columns
+def check_fit(
+    built: Services, deployment: Deployment, arms: Sequence[str], dataset: str, target: str, *, together: bool
+) -> None:
+    """Raise InvalidInput if the rows cannot be what the models of these arms want, as far as they can be found."""
+    from services.jobs.replay_columns import signatures_of
+    from services.traffic.columns import check_arms
     from services.traffic.datasets import load_dataset
 
     data = load_dataset(dataset)
     data.features(target)
-    trouble = ""
-    for reference in references:
-        try:
-            signature = built.models.resolve(reference).signature
-        except DecantError as error:
-            trouble = error.sentence
-            continue
-        fit = check_columns(data.frame, target, signature, data.place)
-        if fit.problems:
-            raise InvalidInput(f"{data.name} does not fit the model: {' '.join(fit.problems)}", "Nothing was sent.")
-        for words in fit.notes:
-            say(f"Careful: {words}")
+    found, trouble = signatures_of(deployment, arms, lambda address: built.models.resolve(address).signature)
+    if not found:
+        say(f"The columns of {data.name} are not checked: {trouble.sentence if trouble else 'no model is there.'}")
         return
-    say(f"The columns of {data.name} are not checked: {trouble}")
+    fit = check_arms(data.frame, target, found, data.place, together=together)
+    if fit.problems:
+        raise InvalidInput(f"{data.name} does not fit the model: {' '.join(fit.problems)}", "Nothing was sent.")
+    for words in fit.notes:
+        say(f"Careful: {words}")
 
 
 def make_reward(kind: str, scale: float, formula: str, dataset: str, target: str) -> Reward:

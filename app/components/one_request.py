@@ -89,9 +89,11 @@ def describe_model(deployment: Deployment, consequence: str) -> ModelRef | None:
             return reads.model(predictor.model_uri)
         except DecantError as error:
             trouble = error
-    if trouble is not None:
-        st.info(
-            f"{escape(trouble.sentence)} {escape(consequence)}",
-            icon=":material/data_object:",
-        )
+    say_unfound(trouble, consequence)
     return None
+
+
+def say_unfound(trouble: DecantError | None, consequence: str) -> None:
+    """Say why no model can be found, and what follows from it."""
+    if trouble is not None:
+        st.info(f"{escape(trouble.sentence)} {escape(consequence)}", icon=":material/data_object:")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from app import format as fmt
-from app import state
-from app.components.one_request import describe_model
+from app import reads, state
+from app.components.one_request import say_unfound
 from app.components.replay_options import choose_arms, choose_rows
 from app.components.replay_preview import draw_preview, look_button
 from app.components.replay_source import choose_source
@@ -18,7 +21,8 @@ from app.guard import boundary, escape
 from app.wiring import services, who
 from services.domain import Deployment, DeploymentStatus
 from services.errors import InvalidInput
-from services.traffic.columns import check_columns
+from services.jobs.replay_columns import signatures_of
+from services.traffic.columns import check_arms
 from services.traffic.datasets import Dataset
 from services.traffic.order import rows_to_send
 from services.traffic.replay import ReplayMode, ReplaySpec
@@ -54,8 +58,10 @@ def draw_replay_form(status: DeploymentStatus) -> None:
         if reward is not None:
             explain_reward(reward)
             ready = _draw_reward_fit(reward, dataset, target)
-        ready = _draw_fit(dataset, target, deployment) and ready
+        fit = st.container()
         arms = choose_arms(deployment)
+        with fit:
+            ready = _draw_fit(dataset, target, deployment, arms or {}) and ready
         rows = choose_rows(dataset)
         with st.container(horizontal=True, vertical_alignment="center"):
             start = st.button(
@@ -124,17 +130,21 @@ def _draw_reward_fit(reward: Reward, dataset: Dataset, target: str) -> bool:
     return True
 
 
-def _draw_fit(dataset: Dataset, target: str, deployment: Deployment) -> bool:
-    model = describe_model(deployment, "So the columns of the data cannot be checked before the replay.")
-    if model is None:
+def _draw_fit(dataset: Dataset, target: str, deployment: Deployment, where: Mapping[str, Any]) -> bool:
+    live = tuple(predictor.name for predictor in deployment.predictors if not predictor.shadow)
+    arms = where.get("arms") or ((where["predictor"],) if where.get("predictor") else live)
+    found, trouble = signatures_of(deployment, arms, lambda address: reads.model(address).signature)
+    if not found:
+        say_unfound(trouble, "So the columns of the data cannot be checked before the replay.")
         return True
-    fit = check_columns(dataset.frame, target, model.signature, dataset.place)
+    together = where.get("mode") is ReplayMode.LIVE
+    fit = check_arms(dataset.frame, target, found, dataset.place, together=together)
     if fit.problems:
         st.error("**This data does not fit the model.**  \n" + "  \n".join(map(escape, fit.problems)))
-    elif not fit.notes and model.signature.columns:
-        st.caption(
-            f":material/check: All {fmt.count(len(model.signature.columns))} columns that the model wants are there."
-        )
+    elif (wanted := {len(signature.columns) for signature in found.values()}) and all(wanted):
+        number = f" {fmt.count(wanted.pop())}" if len(wanted) == 1 else ""
+        whose = "model wants" if number else "models want"
+        st.caption(f":material/check: All{number} columns that the {whose} are there.")
     for note in fit.notes:
         st.caption(f":material/info: {escape(note)}")
     return not fit.problems

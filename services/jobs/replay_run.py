@@ -50,12 +50,13 @@ def make_plan(
     spec = share.of(spec_from_json(record.spec))
     if dataset.digest != record.spec["digest"]:
         raise InvalidInput(f"{spec.name} has changed since the replay was asked for.", "Start a new one.")
+    names = spec.sent_of(dataset.features(spec.target))
     return ReplayPlan(
         replay=record.id,
         namespace=spec.namespace,
         deployment=spec.deployment,
-        names=tuple(dataset.features(spec.target)),
-        rows=_missing_rows(spec, dataset, store.recorded_rows(record.id), share),
+        names=names,
+        rows=_missing_rows(spec, dataset, names, store.recorded_rows(record.id), share),
         reward=spec.reward,
         predictor=spec.predictor,
         arms=spec.arms,
@@ -65,14 +66,15 @@ def make_plan(
         timeout_s=settings.request_timeout_s + GATEWAY_FIRST_S,
         patience_s=patience_s,
         outage_s=outage_s,
+        columns=spec.columns,
     )
 
 
 def _missing_rows(
-    spec: ReplaySpec, dataset: Dataset, recorded: set[tuple[int, int]], share: Share
+    spec: ReplaySpec, dataset: Dataset, names: tuple[str, ...], recorded: set[tuple[int, int]], share: Share
 ) -> Iterator[ReplayRow]:
     """Made as they are taken: passes would otherwise multiply what is held."""
-    values, truths = dataset.feature_rows(spec.target), dataset.truths(spec.target)
+    values, truths = dataset.feature_rows(spec.target, names), dataset.truths(spec.target)
     for place, (pass_, row) in enumerate(sending_order(spec, dataset.rows)):
         if share.takes(place) and (pass_, row) not in recorded:
             yield ReplayRow(row, values[row], truths[row], pass_)

@@ -84,6 +84,7 @@ def spec_from_json(stored: dict[str, Any]) -> ReplaySpec:
     values["mode"] = ReplayMode(values["mode"])
     values["reward"] = Reward.from_json(values["reward"])
     values["arms"] = tuple(values.get("arms", ()))
+    values["columns"] = {arm: tuple(names) for arm, names in values.get("columns", {}).items()}
     # A shuffle once meant: shuffle the file, then take the rows. That is now a random sample, sent shuffled.
     values.setdefault("sample_seed", values.get("shuffle_seed"))
     return ReplaySpec(**values)

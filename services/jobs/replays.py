@@ -20,6 +20,7 @@ from services.errors import InvalidInput
 from services.evidence.store import EvidenceStore
 from services.jobs.previews import preview_replay
 from services.jobs.queue import JobQueue, enqueue_replay
+from services.jobs.replay_columns import SignatureOf, with_columns
 from services.jobs.replay_runner import ReplayRunner
 from services.jobs.replay_values import Replay, replay_of, spec_to_json
 from services.jobs.states import LIVE_STATES, JobState
@@ -52,9 +53,10 @@ class ReplayJobs:
         outage_s: float = OUTAGE_S,
         begin_test: Callable[[ReplaySpec, str], object] | None = None,
         senders: Senders | None = None,
+        signature_of: SignatureOf | None = None,
     ) -> None:
         self._store, self._queue, self._engine, self._settings = store, queue, engine, settings
-        self._begin_test = begin_test
+        self._begin_test, self._signature_of = begin_test, signature_of
         self._datasets = ReplayDatasets(store.files, settings)
         self._runner = ReplayRunner(store, engine, settings, self._datasets, senders, patience_s, outage_s)
         self._lock = threading.Lock()
@@ -81,6 +83,7 @@ class ReplayJobs:
         if self._begin_test is not None and spec.mode is not ReplayMode.PINNED:
             self._begin_test(spec, who)  # before the first row, so that its rule is older than all it judges
         self._datasets.keep(dataset)
+        spec = with_columns(spec, status.deployment, dataset, self._signature_of)
         stored = {**spec_to_json(spec), "digest": dataset.digest, "feedback": spec.feedback}
         record = self._store.replays.add(spec.namespace, spec.deployment, stored, total, JobState.QUEUED.value, who)
         enqueue_replay(self._queue, record.id)
@@ -93,7 +96,7 @@ class ReplayJobs:
 
     def preview(self, spec: ReplaySpec, *, who: str) -> Preview:
         """What the arms answer to a few of its rows; see `preview_replay`."""
-        return preview_replay(self._engine, self._settings, spec, who)
+        return preview_replay(self._engine, self._settings, spec, who, self._signature_of)
 
     def get(self, replay_id: int) -> Replay:
         """Raises NotFound."""

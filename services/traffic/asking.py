@@ -27,6 +27,7 @@ class Route:
 
     `name` is the arm it leads to, "" through the split. Where Decant draws the arm itself, `arms` holds their routes
     with their shares, and each row takes the one that `chosen` gives. `inputs` is what a V2 model wants, once known.
+    `picks` are the places of `columns` in a row, where a row has more than them.
     """
 
     name: str
@@ -38,20 +39,24 @@ class Route:
     headers: dict[str, str]
     arms: tuple[tuple[int, Route], ...] = ()
     inputs: Inputs | None = None
+    picks: tuple[int, ...] | None = None
 
     @classmethod
-    def to(cls, name: str, endpoint: Endpoint, columns: Sequence[str]) -> Route:
+    def to(cls, name: str, endpoint: Endpoint, names: Sequence[str], sent: Sequence[str] = ()) -> Route:
+        """The way for rows with these `names`, of which only those in `sent` go, if there are any."""
+        columns = [column for column in names if column in sent] or list(names)
         return cls(
             name=name,
             endpoint=endpoint,
             columns=tuple(columns),
-            header=orjson.dumps(list(columns)),
+            header=orjson.dumps(columns),
             predictions=target(endpoint, infer_path(endpoint.model) if endpoint.protocol == V2 else PREDICTIONS),
             feedback=target(endpoint, FEEDBACK),
             headers=json_headers(dict(endpoint.headers)),
-            arms=tuple((arm.share, cls.to(arm.predictor, arm.endpoint, columns)) for arm in endpoint.arms)
+            arms=tuple((arm.share, cls.to(arm.predictor, arm.endpoint, names, sent)) for arm in endpoint.arms)
             if endpoint.drawn
             else (),
+            picks=None if len(columns) == len(names) else tuple(names.index(column) for column in columns),
         )
 
     def chosen(self) -> Route:
@@ -99,6 +104,8 @@ def target(endpoint: Endpoint, path: str) -> URL | Proxied:
 async def ask(sender: Sender, route: Route, row: Row, puid: str) -> Reply:
     """Send one row. Raises GaveUp, Stopping and Forbidden as `Sender.post` does."""
     v2 = route.endpoint.protocol == V2
+    if route.picks is not None:
+        row = Row.of([row.cells[place] for place in route.picks])
     try:
         if v2 and route.inputs is None:
             route.inputs = await _inputs(sender, route)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +26,60 @@ def row_number(index: int) -> str:
     return f"row {index + 1:,}"
 
 
+def sent_columns(features: Sequence[str], signatures: Iterable[Signature]) -> tuple[str, ...]:
+    """Those of `features` that at least one of the models names, in the file's order.
+
+    All of them where a model names none: it has no signature, takes a tensor, or goes by the columns' positions.
+    """
+    known: set[str] = set()
+    for signature in signatures:
+        named = {column.name for column in signature.columns}.intersection(features)
+        if not named:
+            return tuple(features)
+        known |= named
+    return tuple(name for name in features if name in known) if known else tuple(features)
+
+
+def check_arms(
+    frame: pd.DataFrame,
+    target: str,
+    signatures: Mapping[str, Signature],
+    place: Callable[[int], str] = row_number,
+    *,
+    together: bool = False,
+) -> Fit:
+    """`check_columns` for the models of several arms; where they want different columns, it says whose is meant.
+
+    `together`: every arm is sent the same row, as through the split, with the columns that any of them knows.
+    """
+    alike: dict[object, tuple[list[str], Signature]] = {}
+    for arm, signature in signatures.items():
+        wanted = tuple((column.name, column.type, column.required) for column in signature.columns)
+        alike.setdefault((wanted, signature.tensors), ([], signature))[0].append(arm)
+    features = [str(column) for column in frame.columns if str(column) != target]
+    sent = sent_columns(features, signatures.values()) if together and len(alike) > 1 else ()
+    fits = [(", ".join(arms), check_columns(frame, target, found, place, sent)) for arms, found in alike.values()]
+    problems = _of_all([(arms, fit.problems) for arms, fit in fits])
+    return Fit(problems, _of_all([(arms, fit.notes) for arms, fit in fits]))
+
+
+def _of_all(said: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[str, ...]:
+    """What is said of every arm once, the rest with the arm that it is said of."""
+    common = [words for words in said[0][1] if all(words in lines for _, lines in said)] if said else []
+    return (*common, *(f"Arm {arm}: {words}" for arm, lines in said for words in lines if words not in common))
+
+
 def check_columns(
-    frame: pd.DataFrame, target: str, signature: Signature, place: Callable[[int], str] = row_number
+    frame: pd.DataFrame,
+    target: str,
+    signature: Signature,
+    place: Callable[[int], str] = row_number,
+    sent: Sequence[str] = (),
 ) -> Fit:
     """Compare the dataset's columns (all but the target) with the columns that the model wants.
 
-    `place` says where a row is, by its index: `Dataset.place` knows the line of the file.
+    `place` says where a row is, by its index: `Dataset.place` knows the line of the file. `sent` are columns that go
+    to the model whether it knows them or not.
     """
     features = [str(column) for column in frame.columns if str(column) != target]
     if not signature.columns:
@@ -43,9 +91,14 @@ def check_columns(
         problems.append(f"The model was trained with “{target}” as an input, so it cannot be the target.")
     elif absent:
         problems.append(f"The data lacks {_names(absent)}, which the model wants.")
-    extra = [name for name in features if name not in wanted]
-    if extra:
-        notes.append(f"The model does not know {_names(extra)}.")
+    extra = [name for name in features if name not in wanted and name not in sent]
+    if extra and len(extra) < len(features):
+        notes.append(f"{_names(extra)} {_is(extra)} not sent: the model does not know {_it(extra)}.")
+    if forced := [name for name in features if name not in wanted and name in sent]:
+        notes.append(
+            f"{_names(forced)} {_is(forced)} sent, because another arm's model may want {_it(forced)}; this one does "
+            f"not know {_it(forced)} and may refuse the rows. In pairs each arm is sent what its own model knows."
+        )
     for name in features:
         if name in wanted and (words := _type_problem(frame[name], wanted[name], place)):
             problems.append(words)
@@ -79,6 +132,14 @@ def _type_problem(cells: pd.Series[Any], column: Column, place: Callable[[int], 
     if column.type is ColumnType.STRING and pd.api.types.is_numeric_dtype(cells):
         return f"“{column.name}” must hold text and holds numbers."
     return ""
+
+
+def _is(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _it(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "them"
 
 
 def _names(names: list[str]) -> str:

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -58,9 +59,9 @@ class Dataset:
         self._check(target)
         return plain_column(self.frame[target])
 
-    def feature_rows(self, target: str) -> list[tuple[Any, ...]]:
-        """The other columns as plain rows, in the order of `features`. Raises InvalidInput."""
-        return list(zip(*(plain_column(self.frame[name]) for name in self.features(target)), strict=True))
+    def feature_rows(self, target: str, names: Sequence[str] = ()) -> list[tuple[Any, ...]]:
+        """The other columns as plain rows, in the order of `features`, or only `names`. Raises InvalidInput."""
+        return list(zip(*(plain_column(self.frame[name]) for name in names or self.features(target)), strict=True))
 
     def place(self, index: int) -> str:
         """Where the row with this index is, for people: the line of a CSV (its header is line 1), else its number."""

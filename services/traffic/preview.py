@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +48,14 @@ class Preview:
 
 @dataclass(frozen=True)
 class ArmPreview:
-    """What one arm would earn: `rewards` shape (n,), in the unit of the reward. `failed` rows earned nothing."""
+    """What one arm would earn: `rewards` shape (n,), in the unit of the reward.
+
+    `answered` rows have a prediction; `failed` ones have none, or one that earns nothing, and `error` says why.
+    """
 
     predictor: str
     rewards: NDArray[np.float64]
+    answered: int
     failed: int
     error: str
 
@@ -86,10 +91,16 @@ async def preview(
     names: Sequence[str],
     timeout_s: float,
     relay: Relay | None = None,
+    columns: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Preview:
-    """Send `rows` to each arm of `endpoints`. Failures are part of the answer; no feedback is given."""
+    """Send `rows` to each arm of `endpoints`. Failures are part of the answer; no feedback is given.
+
+    `columns`: those of `names` that an arm is sent, where that is not all of them; "" for arms that are not named.
+    """
     run = next(_runs)
-    routes = [Route.to(arm, endpoint, names) for arm, endpoint in endpoints.items()]
+    routes = [
+        Route.to(arm, endpoint, names, columns.get(arm) or columns.get("", ())) for arm, endpoint in endpoints.items()
+    ]
     gate = asyncio.Semaphore(AT_ONCE)
 
     async with Sender(AT_ONCE, timeout_s, PATIENCE_S, relay) as sender:
@@ -161,4 +172,5 @@ def _arm(seen: Preview, arm: str, reward: Reward) -> ArmPreview:
             failed, error = failed + 1, problem.sentence
     rewards = np.array(earned, dtype=np.float64)
     finite = rewards[np.isfinite(rewards)]
-    return ArmPreview(arm, finite, failed + len(rewards) - len(finite), error)
+    answered = sum(prediction is not None for prediction in seen.predictions[arm])
+    return ArmPreview(arm, finite, answered, failed + len(rewards) - len(finite), error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -48,6 +48,7 @@ class ReplaySpec:
         rate: most rows per second; None: as fast as it goes. A row that goes to both arms counts once.
         concurrency: most requests under way.
         label: what people call the dataset, where that is not its file name.
+        columns: what each arm is sent of the dataset's columns, "" for those that are not named; empty: all columns.
     """
 
     namespace: str
@@ -66,6 +67,7 @@ class ReplaySpec:
     sample_seed: int | None = None
     passes: int = 1
     label: str = ""
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def feedback(self) -> bool:
@@ -76,6 +78,11 @@ class ReplaySpec:
     def name(self) -> str:
         """What people call the dataset."""
         return self.label or self.dataset.rpartition("/")[2]
+
+    def sent_of(self, features: Sequence[str]) -> tuple[str, ...]:
+        """Those of `features` that any arm is sent."""
+        known = {name for names in self.columns.values() for name in names}
+        return tuple(name for name in features if name in known) if known else tuple(features)
 
     def validated(self) -> ReplaySpec:
         """Return self, or raise InvalidInput for the first thing that cannot be."""
@@ -152,6 +159,7 @@ class ReplayPlan:
 
     With `arms` each row goes to both of them, with `predictor` to that one, else through the split. A row that alone
     has no answer fails after `patience_s`; where an arm answers nobody, its rows wait for up to `outage_s`.
+    `columns`: those of `names` that an arm is sent, where that is not all of them; "" for arms that are not named.
     """
 
     replay: int
@@ -168,6 +176,7 @@ class ReplayPlan:
     timeout_s: float = 30.0
     patience_s: float = PATIENCE_S
     outage_s: float = OUTAGE_S
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def routed(self) -> bool:

@@ -232,7 +232,8 @@ class _Replayer:
 
     def _route(self, arm: str, endpoint: Endpoint) -> Route:
         """The way to an arm, or through the split; the arms' are kept, and with them what their models want."""
-        made = Route.to(arm, endpoint, self._plan.names)
+        columns = self._plan.columns
+        made = Route.to(arm, endpoint, self._plan.names, columns.get(arm) or columns.get("", ()))
         for name, route in ((arm, made), *((route.name, route) for _, route in made.arms)):
             kept = self._routes.get(name)
             if kept is not None and kept.endpoint == route.endpoint:

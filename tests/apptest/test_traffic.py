@@ -206,7 +206,8 @@ class TestReplay:
         assert not app.exception
         assert select(app, "Target (the truth)").value == "quality"
         assert select(app, "Reward").value is RewardKind.BOUNDED
-        assert "The model does not know" in texts(app)
+        assert "and 3 more are not sent" in texts(app)
+        assert "All 2 columns that the model wants are there" in texts(app)
         select(app, "Target (the truth)").set_value("alcohol").run()
         assert "does not fit the model" in texts(app)
         assert button(app, "Start replay").disabled

@@ -40,6 +40,7 @@ class SeldonStub:
         self.feedback: list[tuple[str, str, float]] = []  # (puid, arm it was sent to, reward)
         self.truths: list[Any] = []
         self.names: list[str] = []
+        self.knows: dict[str, set[str]] = {}  # arms that refuse rows with other columns than these, as ours do
         self.arms_in_responses: Counter[tuple[str, str]] = Counter()  # (arm sent to, arm in the response)
         self._mishaps: dict[str, deque[str]] = {"predictions": deque(), "feedback": deque()}
         self._random = random.Random(seed)
@@ -115,6 +116,9 @@ class SeldonStub:
         if mishap.isdigit() or self.away or arm in self.dead_arms:
             # As Envoy: the arm that should have answered is named, unless it is the gateway itself that is away.
             return _error(int(mishap or 503), "no healthy upstream", "" if mishap or self.away else arm)
+        unknown = set(body["data"]["names"]) - self.knows.get(arm, set(body["data"]["names"]))
+        if unknown:
+            return _error(400, f"data.names: column {min(unknown)} is unknown", arm)
         first = body["data"]["ndarray"][0][0]
         if first in self.stuck_values:
             return _error(503, "upstream reset", arm)

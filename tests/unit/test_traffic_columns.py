@@ -35,7 +35,9 @@ class TestColumnCheck:
         assert "cannot be the target" in check_columns(FRAME, "alcohol", SIGNATURE).problems[0]
 
     def test_columns_that_the_model_does_not_know_are_noted(self):
-        assert check_columns(FRAME.assign(extra=1), "quality", SIGNATURE).notes == ("The model does not know “extra”.",)
+        assert check_columns(FRAME.assign(extra=1), "quality", SIGNATURE).notes == (
+            "“extra” is not sent: the model does not know it.",
+        )
 
     @pytest.mark.parametrize(
         ("column", "cells", "words"),
