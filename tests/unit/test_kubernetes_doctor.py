@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from services.deployments.kubernetes.doctor import way_up
+from services.deployments.kubernetes.logs import log_of
 from services.deployments.kubernetes.status import status_of
 from services.deployments.manifest import CHANGED_AT, PODS_CHANGED_AT, to_manifest
 from services.domain import Deployment, DeploymentStatus, Predictor, Resources, Startup, StepState
@@ -74,3 +75,40 @@ def test_what_keeps_pods_from_being_made_is_told_by_both_or_by_neither(changed_s
     status, startup = both(deployment, changed_s=changed_s)
     assert status.predictor("a").reason.startswith("pods cannot be made") is told
     assert (startup.diagnosis is not None and startup.diagnosis.key == "quota") is told
+
+
+@dataclass
+class Logs:
+    """A cluster that hands out logs, and remembers of which container."""
+
+    read: list[str]
+
+    def text(self, path: str, query: dict[str, str]) -> str:
+        self.read.append(query["container"])
+        return "2026-11-02T10:00:31.1Z Solving environment: ...working..."
+
+
+def running(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "ready": False, "restartCount": 0, "state": {"running": {"startedAt": "x"}}, **more}
+
+
+@pytest.mark.parametrize(
+    ("inits", "container"),
+    [
+        ([running("istio-proxy", ready=True), running("m-model-initializer")], "m-model-initializer"),
+        ([running("istio-proxy", ready=True)], "m"),
+        ([running("istio-init")], "istio-init"),
+    ],
+)
+def test_the_log_is_of_what_the_pod_waits_for_and_not_of_a_side_car(inits: list[Any], container: str) -> None:
+    pod = {
+        "metadata": {"namespace": "seldon", "name": "wine-a-0-m-x"},
+        "spec": {
+            "initContainers": [{"name": "m-model-initializer"}],
+            "containers": [{"name": "linkerd-proxy"}, {"name": "seldon-container-engine"}, {"name": "m"}],
+        },
+        "status": {"initContainerStatuses": inits, "containerStatuses": [running("m")]},
+    }
+    cluster = Logs([])
+    assert len(log_of(cast(Any, cluster), pod, 10)) == 1
+    assert cluster.read == [container]

@@ -46,6 +46,17 @@ def container(**state: Any) -> list[dict[str, Any]]:
     return [{"name": "classifier", "ready": False, "restartCount": 0, **state}]
 
 
+FETCHER = "classifier-model-initializer"
+
+
+def started(name: str, *, ready: bool = False) -> dict[str, Any]:
+    return {"name": name, "ready": ready, "restartCount": 0, "state": {"running": {}}}
+
+
+def waiting(name: str) -> dict[str, Any]:
+    return {"name": name, "ready": False, "restartCount": 0, "state": {"waiting": {"reason": "PodInitializing"}}}
+
+
 @pytest.mark.parametrize(
     ("made", "phase", "words"),
     [
@@ -54,7 +65,40 @@ def container(**state: Any) -> list[dict[str, Any]]:
             Phase.PENDING,
             "cannot be scheduled: 0/3 nodes: Insufficient memory",
         ),
-        (pod(initContainerStatuses=[{"name": "init", "state": {"running": {}}}]), Phase.LOADING, "fetches the model"),
+        (pod(initContainerStatuses=[started(FETCHER)]), Phase.LOADING, f"init container {FETCHER} fetches the model"),
+        (
+            pod(initContainerStatuses=[started("istio-init"), waiting(FETCHER)]),
+            Phase.LOADING,
+            "init container istio-init runs before the model is fetched",
+        ),
+        (
+            pod(initContainerStatuses=[started("istio-proxy", ready=True), started(FETCHER)]),
+            Phase.LOADING,
+            f"init container {FETCHER} fetches the model",
+        ),
+        (
+            {
+                **pod(initContainerStatuses=[started("istio-proxy"), waiting(FETCHER)]),
+                "spec": {"initContainers": [{"name": "istio-proxy", "restartPolicy": "Always"}, {"name": FETCHER}]},
+            },
+            Phase.LOADING,
+            "istio-proxy starts before the model is fetched",
+        ),
+        (
+            pod(containerStatuses=[started("istio-proxy"), started("classifier", ready=True)]),
+            Phase.LOADING,
+            "istio-proxy is not ready yet; the model is",
+        ),
+        (
+            pod(
+                containerStatuses=[
+                    {**container(state={"running": {}}, restartCount=2)[0], "name": "seldon-container-engine"},
+                    *container(state={"waiting": {"reason": "ImagePullBackOff"}}),
+                ]
+            ),
+            Phase.FAILED,
+            "container classifier: ImagePullBackOff",
+        ),
         (
             pod(
                 containerStatuses=container(

@@ -7,7 +7,8 @@ from typing import Any
 
 from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.failures import ApiRefused
-from services.deployments.kubernetes.pods import ORCHESTRATOR, view
+from services.deployments.kubernetes.pods import view
+from services.deployments.kubernetes.roles import ORCHESTRATOR, model_container, parts_of
 from services.deployments.kubernetes.seldon import core
 from services.deployments.kubernetes.stamped import Stamped, stamped
 
@@ -40,12 +41,8 @@ def log_of(cluster: Cluster, pod: Object, tail: int) -> list[Stamped]:
 def _telling(pod: Object) -> str:
     if crashed := view(pod).crashed:
         return crashed
-    for one in (pod.get("status") or {}).get("initContainerStatuses") or []:
-        ended = (one.get("state") or {}).get("terminated") or {}
-        if not ended or ended.get("exitCode"):
-            return str(one.get("name", ""))
-    spec = pod.get("spec") or {}
-    return next((str(c["name"]) for c in spec.get("containers") or [] if c.get("name") != ORCHESTRATOR), "")
+    first = next((part.name for part in parts_of(pod) if part.before and not part.ended_well), "")
+    return first or model_container(pod)
 
 
 def _containers(pod: Object) -> list[str]:

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.deployments.kubernetes.roles import Part, Role, parts_of
 from services.domain import Phase
 
-ORCHESTRATOR = "seldon-container-engine"
-"""Seldon's own container in each pod; the others are the model's."""
 _HOPELESS = {
     "CrashLoopBackOff",
     "ImagePullBackOff",
@@ -24,12 +23,18 @@ RESTARTS_SHOWN = 1
 
 @dataclass(frozen=True, slots=True)
 class PodView:
-    """What a person wants to know of a pod. `crashed` names the container whose previous log tells why."""
+    """What a person wants to know of a pod.
+
+    Attributes:
+        crashed: the container whose previous log tells why.
+        held_by: the container that keeps the pod from its work; None: nothing does, or it is the pod itself.
+    """
 
     name: str
     phase: Phase
     reason: str = ""
     crashed: str = ""
+    held_by: Part | None = None
 
 
 def view(pod: Mapping[str, Any]) -> PodView:
@@ -43,21 +48,26 @@ def view(pod: Mapping[str, Any]) -> PodView:
     failed = status.get("phase") == "Failed"
     if failed and (said := status.get("message") or status.get("reason")):
         return PodView(name, Phase.FAILED, str(said))
-    for kind, states in (("init container", "initContainerStatuses"), ("container", "containerStatuses")):
-        for container in status.get(states) or []:
-            if found := _trouble(kind, container):
-                return PodView(name, *found)
+    parts = parts_of(pod)
+    if found := _trouble(parts):
+        return PodView(name, *found)
     if failed:
         return PodView(name, Phase.FAILED, "it ended")
     if conditions.get("Ready", {}).get("status") == "True":
         return PodView(name, Phase.READY)
-    return PodView(name, *_progress(status))
+    return PodView(name, *_progress(parts))
 
 
-def _trouble(kind: str, container: Mapping[str, Any]) -> tuple[Phase, str, str] | None:
+def _trouble(parts: Sequence[Part]) -> tuple[Phase, str, str, Part] | None:
+    """What keeps the pod from its work: what has failed before what was restarted, the model's before others'."""
+    found = [(*trouble, part) for part in parts if (trouble := _troubled(part))]
+    return min(found, key=lambda one: (one[0] is not Phase.FAILED, not one[3].own), default=None)
+
+
+def _troubled(part: Part) -> tuple[Phase, str, str] | None:
     """Phase, reason and the container to read the previous log of, if this container keeps the pod from its work."""
-    name, state = str(container.get("name", "")), container.get("state") or {}
-    last = (container.get("lastState") or {}).get("terminated") or {}
+    kind, name, state = part.kind, part.name, part.status.get("state") or {}
+    last = (part.status.get("lastState") or {}).get("terminated") or {}
     waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
     why = str(waiting.get("reason", ""))
     if why == "CrashLoopBackOff":
@@ -67,8 +77,8 @@ def _trouble(kind: str, container: Mapping[str, Any]) -> tuple[Phase, str, str] 
         return Phase.FAILED, f"{kind} {name}: {why}{said}", ""
     if ended and ended.get("exitCode"):
         return Phase.FAILED, f"{kind} {name} ended: {_ending(ended)}", name
-    restarts = int(container.get("restartCount", 0))
-    if restarts >= RESTARTS_SHOWN and not container.get("ready"):
+    restarts = int(part.status.get("restartCount", 0))
+    if restarts >= RESTARTS_SHOWN and not part.status.get("ready"):
         times = "once" if restarts == 1 else f"{restarts} times"
         return Phase.LOADING, f"{kind} {name} was restarted {times}, last after {_ending(last)}", name
     return None
@@ -83,12 +93,19 @@ def _ending(terminated: Mapping[str, Any]) -> str:
     return f"{how}: {said[-1]}" if said else how
 
 
-def _progress(status: Mapping[str, Any]) -> tuple[Phase, str]:
-    for container in status.get("initContainerStatuses") or []:
-        if not ((container.get("state") or {}).get("terminated")):
-            return Phase.LOADING, f"init container {container.get('name')} fetches the model"
-    states: Sequence[Mapping[str, Any]] = status.get("containerStatuses") or []
-    starting = [str(c.get("name")) for c in states if not c.get("ready") and c.get("name") != ORCHESTRATOR]
-    if starting:
+def _progress(parts: Sequence[Part]) -> tuple[Phase, str]:
+    if first := next((part for part in parts if part.before and not part.ended_well), None):
+        awaited = next(
+            (part for part in parts[: parts.index(first)] if not (part.before or part.status.get("ready"))), None
+        )
+        if awaited and not first.begun:
+            return Phase.LOADING, f"{awaited.name} starts before the model is fetched"
+        does = "fetches the model" if first.role is Role.DOWNLOAD else "runs before the model is fetched"
+        return Phase.LOADING, f"init container {first.name} {does}"
+    models = [part for part in parts if part.role is Role.MODEL]
+    if starting := [part.name for part in models if not part.status.get("ready")]:
         return Phase.LOADING, f"{', '.join(starting)} starts: environment, then model"
+    if models and (late := [part.name for part in parts if not part.before and not part.status.get("ready")]):
+        verb = "is" if len(late) == 1 else "are"
+        return Phase.LOADING, f"{' and '.join(late)} {verb} not ready yet; the model is"
     return Phase.PENDING, "waiting for its containers"

@@ -6,7 +6,7 @@ Seldon's operator never says which wish its status is of, but it writes the wish
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from services.deployments.containers import budget_and_resources
@@ -109,9 +109,18 @@ def _container(made: Object, name: str, kind: str = "containers") -> Object | No
     return next((one for found, one in _all_containers(made) if (found, one.get("name")) == (kind, name)), None)
 
 
+def initializer_name(container: str) -> str:
+    """The init container that fetches the model of a container."""
+    return f"{container}{_INITIALIZER}"[:_MAX_NAME].removesuffix("-")
+
+
+def is_initializer(name: str, containers: Iterable[str] = ()) -> bool:
+    """Whether an init container fetches a model. `containers`: those it may be for, where long names are cut."""
+    return name.endswith(_INITIALIZER) or name in [initializer_name(one) for one in containers]
+
+
 def _initializer(made: Object, wanted: Predictor) -> Object:
-    name = f"{wanted.node_name}{_INITIALIZER}"[:_MAX_NAME].removesuffix("-")
-    return _container(made, name, "initContainers") or {}
+    return _container(made, initializer_name(wanted.node_name), "initContainers") or {}
 
 
 def _fetched_from(uri: str) -> str:
