@@ -27,13 +27,19 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A failure. All its signs must be there. `needs_time`: a larger start budget is the remedy."""
+    """A failure. All its signs must be there.
+
+    Attributes:
+        needs_time: a larger start budget is the remedy.
+        opens_store: it is this one only where its group `name` is a Secret by which the model is fetched.
+    """
 
     key: str
     signs: tuple[Sign, ...]
     what: str
     remedy: str
     needs_time: bool = False
+    opens_store: bool = False
 
 
 def log(pattern: str) -> Sign:

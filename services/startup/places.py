@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from services.startup.known import Known, event, refusal, state
 
+_ABSENT = r'(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found'
+_MISSING = (
+    state(rf"CreateContainerConfigError: {_ABSENT}"),
+    event(rf"MountVolume\.SetUp failed.*{_ABSENT}"),
+)
+
 PLACES: tuple[Known, ...] = (
     Known(
         "quota",
@@ -86,23 +92,57 @@ PLACES: tuple[Known, ...] = (
         "The image cannot be pulled: {why}",
         "Check that the node reaches the registry and that the image's name is right.",
     ),
-    Known(
-        "missing-secret",
-        (state(r'CreateContainerConfigError: secret "(?P<secret>[^"]+)" not found'),),
-        "The secret “{secret}” does not exist in this namespace.",
-        "Create it with the store's credentials (rclone's variables), or name another as the predictor's secret.",
+    *(
+        Known(
+            "missing-secret",
+            (sign,),
+            "The secret “{name}”, which opens the model's store, does not exist in this namespace.",
+            "Create it with the store's credentials (rclone's variables), or name another as the predictor's secret.",
+            opens_store=True,
+        )
+        for sign in _MISSING
+    ),
+    *(
+        Known(
+            "missing-object",
+            (sign,),
+            "The {kind} “{name}”, which the pod wants, does not exist in this namespace.",
+            "Create it, or take it out of what wants it: the deployment, or what puts it into the pods (a webhook, "
+            "a side-car's injection). It is not the Secret by which the model is fetched. The container starts by "
+            "itself then.",
+        )
+        for sign in _MISSING
     ),
     Known(
-        "missing-secret",
-        (event(r'(?:Error: |MountVolume.SetUp failed.*)secret "(?P<secret>[^"]+)" not found'),),
-        "The secret “{secret}” does not exist in this namespace.",
-        "Create it with the store's credentials (rclone's variables), or name another as the predictor's secret.",
+        "missing-key",
+        (
+            state(
+                r"CreateContainerConfigError: couldn't find key (?P<key>\S+) in (?P<kind>secret|configmap) "
+                r"(?:[^/\s]+/)?(?P<name>\S+)"
+            ),
+        ),
+        "The {kind} “{name}” has no key “{key}”, which a container wants.",
+        "Add the key, or correct its name where it is wanted; the container starts by itself then.",
     ),
     Known(
-        "missing-config",
+        "runs-as-root",
+        (
+            state(
+                r"container (?P<container>[\w.-]+):? .*CreateContainerConfigError: "
+                r"(?P<why>.*(?:runAsNonRoot|non-root)[^(]*[^(\s])"
+            ),
+        ),
+        "The container {container} must not run as root, and nothing says that it does not: {why}.",
+        "Give it a user by number: runAsUser in a securityContext (Seldon's operator does it for all pods by its Helm "
+        "value defaultUserID, 8888 unless changed), or an image whose USER is a number other than 0; or ask whoever "
+        "set runAsNonRoot, in the deployment or by a rule of the cluster.",
+    ),
+    Known(
+        "config-refused",
         (state(r"CreateContainerConfigError: (?P<why>.+)"),),
         "A container cannot be configured: {why}.",
-        "Create what is missing in this namespace; the container starts by itself then.",
+        "Correct what it names, in the deployment or in what else changes its pods; the container starts "
+        "by itself then.",
     ),
     Known(
         "disk-full",

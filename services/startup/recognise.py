@@ -6,7 +6,7 @@ The knowledge is the table in `catalogue`; this only looks things up in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from services.domain import Diagnosis
@@ -27,12 +27,14 @@ class Traces:
         states: states of its pod, containers or process, in the words of the one who keeps them.
         events: messages of events since the last change.
         conditions: what the conditions of its Deployments complain about now.
+        store_secrets: names of the Secrets by which its model is fetched.
     """
 
     log: Sequence[str] = ()
     states: Sequence[str] = ()
     events: Sequence[str] = ()
     conditions: Sequence[str] = ()
+    store_secrets: Collection[str] = ()
 
     def of(self, where: Where) -> Sequence[str]:
         return {
@@ -82,6 +84,8 @@ def _match(known: Known, traces: Traces) -> tuple[dict[str, str], str] | None:
                 break
         else:
             return None
+    if known.opens_store and values["name"] not in traces.store_secrets:
+        return None
     return values, evidence
 
 

@@ -26,7 +26,7 @@ def recorded(name: str) -> list[Any]:
 
 def on_the_cluster(case: dict[str, Any]) -> Startup:
     pods, log = [case["pod"]] if case["pod"] else [], stamped(case["log"].splitlines())
-    seen = Seen(pods, case["events"], log, case.get("refused", ""), case.get("stuck", ""))
+    seen = Seen(pods, case["events"], log, case.get("refused", ""), case.get("stuck", ""), case.get("secret", ""))
     return on_cluster("b", seen, ready=case.get("ready", False), budget_s=None)
 
 

@@ -48,6 +48,7 @@ def way_up(
         log=log_of(cluster, pod, LOG_LINES) if pod else (),
         refused=said.refused if said else "",
         stuck=said.stuck if said else "",
+        secret=wanted.env_secret,
     )
     budget_s = wanted.start_budget_s
     return startup_of(predictor, seen, ready=status.predictor(predictor).phase is Phase.READY, budget_s=budget_s)

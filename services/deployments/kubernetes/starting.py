@@ -21,6 +21,8 @@ SELDON_BUDGET_S = 75
 """What Seldon's own liveness probe allows: 60 s of delay and three failures 5 s apart."""
 BUDGETS_S = (1200, 2400, 3600, 7200)
 """Start budgets to propose: an environment takes minutes to build, and a build that is cut short begins anew."""
+_MOUNT = re.compile(r"MountVolume\.SetUp failed")
+_ABSENT_SECRET = re.compile(r'^secret "([^"]+)" not found')
 _OF_CONTAINER = re.compile(r"\bContainer (?P<name>\S+) failed (?:liveness|startup) probe")
 
 
@@ -34,6 +36,7 @@ class Seen:
         log: that of the container which it waits for or which fails.
         refused: what keeps pods from being made, as its Deployment says it; empty: nothing.
         stuck: that its Deployment calls the rollout given up; empty: it does not.
+        secret: the Secret by which its model is to be fetched; empty: none is named.
     """
 
     pods: Sequence[Object]
@@ -41,6 +44,7 @@ class Seen:
     log: Sequence[Stamped]
     refused: str = ""
     stuck: str = ""
+    secret: str = ""
 
 
 def startup_of(predictor: str, seen: Seen, *, ready: bool, budget_s: float | None) -> Startup:
@@ -90,13 +94,27 @@ def _traces(seen: Seen, pod: Object | None) -> Traces:
     return Traces(
         log=[line.text for line in seen.log] if failed else (),
         states=[*_states(pod, found), *(line for part in telling for line in _lines(part))],
-        events=[said for said in seen.events if _concerns(said, telling)],
+        events=[said for said in seen.events if _concerns(said, telling, begun=any(part.begun for part in parts))],
         conditions=conditions,
+        store_secrets={seen.secret, *_store_secrets(pod, parts)},
     )
 
 
-def _concerns(event: str, telling: Sequence[Part]) -> bool:
-    """Events say of some things which container they are about."""
+def _store_secrets(pod: Object, parts: Sequence[Part]) -> Iterator[str]:
+    """The Secrets that the model's initialisers want: by the pod, or by what they complain about."""
+    downloads = {part.name: part for part in parts if part.role is Role.DOWNLOAD}
+    for one in (pod.get("spec") or {}).get("initContainers") or []:
+        if one.get("name") in downloads:
+            yield from (str((source.get("secretRef") or {}).get("name", "")) for source in one.get("envFrom") or [])
+    for part in downloads.values():
+        said = str(((part.status.get("state") or {}).get("waiting") or {}).get("message", ""))
+        yield from _ABSENT_SECRET.findall(said)
+
+
+def _concerns(event: str, telling: Sequence[Part], *, begun: bool) -> bool:
+    """Events say of some things which container they are about; what is mounted is there before any begins."""
+    if begun and _MOUNT.search(event):
+        return False
     named = _OF_CONTAINER.search(event)
     return named is None or not telling or named["name"] in [part.name for part in telling]
 
