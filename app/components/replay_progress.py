@@ -61,7 +61,7 @@ def draw_replays(deployment: Deployment) -> None:
         state.write(state.Param.REPLAY, str(ids[rows[0]]) if rows else None)
 
     st.dataframe(
-        in_words(table(past, deployment)),
+        in_words(table(past, deployment), past),
         placeholder=fmt.NONE,
         hide_index=True,
         key=key,
@@ -204,19 +204,21 @@ def table(replays: Sequence[Replay], deployment: Deployment) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def in_words(found: pd.DataFrame) -> Styler:
-    """The table with its numbers as they are written everywhere; sorting goes by the numbers themselves."""
+def in_words(found: pd.DataFrame, replays: Sequence[Replay]) -> Styler:
+    """The table of these replays with its numbers as they are written everywhere; sorting goes by the numbers
+    themselves. Means of one reward have the same decimals."""
     whole: Callable[[Any], str] = fmt.count
+    counts = [title for title in map(str, found) if title in ("Rows", "Failed") or title.endswith(": n")]
     means = [title for title in map(str, found) if title.endswith(": mean reward")]
-    places = fmt.decimals([value for title in means for value in found[title].dropna()], 4)
-    mean: Callable[[Any], str] = partial(fmt.number, digits=4) if places is None else partial(fmt.fixed, places=places)
-    forms: dict[Any, str | Callable[[object], str] | None] = {}
-    for title in map(str, found):
-        if title in ("Rows", "Failed") or title.endswith(": n"):
-            forms[title] = whole
-        elif title in means:
-            forms[title] = mean
-    return found.style.format(forms)
+    styled = found.style.format(dict.fromkeys(counts, whole))
+    for kind in {r.spec.reward.kind for r in replays}:
+        rows = [place for place, r in enumerate(replays) if r.spec.reward.kind is kind]
+        places = fmt.decimals([value for title in means for value in found[title].iloc[rows].dropna()], 4)
+        mean: Callable[[Any], str] = (
+            partial(fmt.number, digits=4) if places is None else partial(fmt.fixed, places=places)
+        )
+        styled = styled.format(mean, subset=pd.IndexSlice[rows, means])
+    return styled
 
 
 def _in_order(counters: Sequence[ArmCounters], deployment: Deployment) -> list[ArmCounters]:

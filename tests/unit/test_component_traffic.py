@@ -164,11 +164,13 @@ class TestPreview:
 
 
 class TestTable:
-    def test_means_of_all_replays_have_the_same_decimals(self) -> None:
+    def test_means_of_one_reward_have_the_same_decimals(self) -> None:
         arms = [ArmCounters("a", 10, reward_sum=total, reward_n=10) for total in (7.1, 7.096)]
-        found = table([replace(REPLAY, arms=(arm,)) for arm in arms], WINE)
-        shown = in_words(found).to_html()
-        assert "0.7100" in shown and "0.7096" in shown
+        replays = [replace(REPLAY, arms=(arm,)) for arm in arms]
+        heavy = replace(REPLAY.spec, reward=Reward(RewardKind.TUTORIAL))
+        replays.append(replace(REPLAY, spec=heavy, arms=(ArmCounters("a", 10, reward_sum=123_456.0, reward_n=10),)))
+        shown = in_words(table(replays, WINE), replays).to_html()
+        assert "0.7100" in shown and "0.7096" in shown and "12,345.6<" in shown
 
 
 class TestWayNote:
