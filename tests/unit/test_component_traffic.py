@@ -170,7 +170,7 @@ class TestTable:
         heavy = replace(REPLAY.spec, reward=Reward(RewardKind.TUTORIAL))
         replays.append(replace(REPLAY, spec=heavy, arms=(ArmCounters("a", 10, reward_sum=123_456.0, reward_n=10),)))
         shown = in_words(table(replays, WINE), replays).to_html()
-        assert "0.7100" in shown and "0.7096" in shown and "12,345.6<" in shown
+        assert "0.7100" in shown and "0.7096" in shown and "12,346<" in shown
 
 
 class TestWayNote:
