@@ -16,7 +16,7 @@ from services.errors import Unavailable, without_secrets
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
 from services.health import Check, HealthChecks
-from services.jobs.preparing import source_of
+from services.jobs.preparing import source_of, stored_models
 from services.jobs.publications import Publications
 from services.jobs.queue import open_queue
 from services.jobs.replays import ReplayJobs
@@ -90,7 +90,8 @@ def build_services(settings: Settings) -> Services:
     queue = open_queue(settings)
     runs = RunCatalogue(settings.tracking_uri)
     origin = partial(source_of, store)
-    models = ModelCatalogue(settings.tracking_uri, origin)
+    stored = stored_models(settings)
+    models = ModelCatalogue(settings.tracking_uri, origin, stored)
     metrics = open_metrics(settings)
     operations = Operations(engine, store, chosen.identity)
     verdicts = Verdicts(Sources(store, engine, metrics, models, runs, settings))
@@ -116,7 +117,7 @@ def build_services(settings: Settings) -> Services:
         publications=publications,
         metrics=metrics,
         store=store,
-        preflight=Preflight(engine, models.resolve, publications.prepare),
+        preflight=Preflight(engine, models.resolve, publications.prepare, stored),
         verdicts=verdicts,
         decisions=open_decisions(
             settings,

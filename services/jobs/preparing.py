@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from services.deployments.engine import Engine
 from services.domain import Deployment
+from services.domain.places import EXAMPLES, StorePlace, model_id_in, seldon_reads
 from services.errors import InvalidInput, NotFound
 from services.evidence.store import EvidenceStore
-from services.publishing.places import EXAMPLES, StorePlace, model_id_in, seldon_reads
+from services.publishing.store import StoreOptions
+from services.publishing.stored_models import StoredModels
 from services.settings import Settings
 from services.tracking.models import ModelCatalogue, ModelRef
 
@@ -91,6 +93,18 @@ class Preparing:
                 f"Set DECANT_MODEL_STORE to {EXAMPLES}; see docs/models.md.",
             )
         return StorePlace.parse(self._settings.model_store)
+
+
+def store_options(settings: Settings) -> StoreOptions:
+    """How the settings say that the model store is reached."""
+    return StoreOptions(settings.model_store_endpoint, settings.model_store_ca, settings.model_store_path)
+
+
+def stored_models(settings: Settings) -> StoredModels | None:
+    """What reads models in the store; None where the settings name none."""
+    if not settings.model_store:
+        return None
+    return StoredModels(StorePlace.parse(settings.model_store), store_options(settings))
 
 
 def source_of(store: EvidenceStore, uri: str) -> str | None:

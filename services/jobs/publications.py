@@ -23,14 +23,14 @@ from services.domain import ChangeNote, Deployment, DeploymentStatus
 from services.errors import Conflict, DecantError, Foreign, NotFound
 from services.evidence.publication_table import PublicationRecord
 from services.evidence.store import EvidenceStore
-from services.jobs.preparing import UNNAMED, Prepared, Preparing, logged_model
+from services.jobs.preparing import UNNAMED, Prepared, Preparing, logged_model, store_options
 from services.jobs.publication_values import ModelProgress, Publication, progress_to_json, publication_of
 from services.jobs.publishing_report import Reporter
 from services.jobs.queue import JobQueue, enqueue_publication
 from services.jobs.states import JobState
 from services.operations import Operations
 from services.publishing.publisher import Original, Published, Stopped, publish
-from services.publishing.store import ModelStore, StoreOptions
+from services.publishing.store import ModelStore
 from services.settings import Settings
 from services.tracking.models import ModelCatalogue, ModelRef
 
@@ -226,9 +226,7 @@ class Publications:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _model_store(self, model: str) -> ModelStore:
-        settings = self._settings
-        options = StoreOptions(settings.model_store_endpoint, settings.model_store_ca, settings.model_store_path)
-        return ModelStore(self._preparing.place(model), options)
+        return ModelStore(self._preparing.place(model), store_options(self._settings))
 
     def _live(self, deployment: Deployment) -> DeploymentStatus | None:
         try:

@@ -21,6 +21,7 @@ from services.domain import ChangeNote, Deployment, Finding, Phase, Predictor, S
 from services.errors import Conflict, DecantError, InvalidDeployment, Unavailable
 from services.jobs.publications import Prepared
 from services.preflight.pair import compare
+from services.publishing.stored_models import StoredModels
 from services.tracking.models import ModelRef
 
 log = logging.getLogger(__name__)
@@ -63,11 +64,17 @@ class Preflight:
     Args:
         resolve: finds a model by its URI, as ModelCatalogue does.
         prepare: the deployment as the engine would get it, as Publications does.
+        stored: the model store, if there is one: what is said to lie there has to.
     """
 
     def __init__(
-        self, engine: Engine, resolve: Callable[[str], ModelRef], prepare: Callable[[Deployment], Prepared]
+        self,
+        engine: Engine,
+        resolve: Callable[[str], ModelRef],
+        prepare: Callable[[Deployment], Prepared],
+        stored: StoredModels | None = None,
     ) -> None:
+        self._stored = stored
         self._engine, self._resolve, self._prepare = engine, resolve, prepare
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="preflight")
 
@@ -86,6 +93,7 @@ class Preflight:
         models, found = self._models(deployment)
         prepared, told = self._place(deployment)
         found += told
+        found += self._absent(deployment, models)
         found += _pairs(deployment, models)
         found += self._engine_says(prepared, models, note)
         if manifest:
@@ -161,6 +169,23 @@ class Preflight:
                 words = f"Its model is read in place, from {predictor.model_uri}."
                 found.append(Finding(Severity.FINE, "place", words, predictor=predictor.name))
         return prepared.deployment, found
+
+    def _absent(self, deployment: Deployment, models: dict[str, ModelRef]) -> list[Finding]:
+        """Addresses in the model store with no model at them; MLflow may well know the model that should be there."""
+        if self._stored is None:
+            return []
+        asked: dict[str, Future[None]] = {
+            p.name: self._pool.submit(self._stored.check, p.model_uri)
+            for p in deployment.predictors
+            if p.name in models and self._stored.holds(p.model_uri)
+        }
+        wait(asked.values(), timeout=DEADLINE_S)
+        found = []
+        for name, answer in asked.items():
+            said = _answer(answer, "The model store")
+            if isinstance(said, Finding):
+                found.append(_told(said, "place", name))
+        return found
 
     def _engine_says(self, deployment: Deployment, models: dict[str, ModelRef], note: ChangeNote) -> list[Finding]:
         facts = {name: model.facts for name, model in models.items()}

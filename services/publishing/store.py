@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from services.domain.places import StorePlace
 from services.errors import DecantError, InvalidInput, NotFound, Rejected, Unavailable, without_secrets
-from services.publishing.places import StorePlace
 
 PART = "The model store"
 CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, ATTEMPTS = 5.0, 30.0, 3
@@ -102,6 +102,27 @@ class ModelStore:
         """In bytes; None if there is no such file."""
         with self._asking(f"looking at {path}"):
             return self._size(path)
+
+    def files(self, path: str, *, deep: bool) -> dict[str, int]:
+        """Every file below `path`, in folders below it too if `deep`: its bytes by its path from there."""
+        from pyarrow.fs import FileSelector, FileType
+
+        root = self._at(path)
+        with self._asking(f"listing {path}"):
+            found = self._files.get_file_info(FileSelector(root, allow_not_found=True, recursive=deep))
+        return {f.path.removeprefix(f"{root}/"): int(f.size) for f in found if f.type is FileType.File}
+
+    def copy_out(self, path: str, target: Path) -> None:
+        """Copy a file of the store to this machine, making the folders it lies in. Raises NotFound."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = self._at(path)
+        with (
+            self._asking(f"reading {path}"),
+            self._files.open_input_stream(source) as stream,
+            target.open("wb") as file,
+        ):
+            while chunk := stream.read(CHUNK_BYTES):
+                file.write(chunk)
 
     def sha256(self, path: str, tick: Tick) -> str:
         """Of the file's content, read back from the store. Raises NotFound."""

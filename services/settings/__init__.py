@@ -104,5 +104,5 @@ def load_settings(**overrides: object) -> Settings:
         for problem in error.errors():
             names = [str(part) for part in problem["loc"]]
             label = f"DECANT_{names[0].upper()}: " if names else ""
-            found.append(label + problem["msg"].removeprefix("Value error, "))
+            found.append(label + problem["msg"].removeprefix("Value error, ").rstrip("."))
         raise InvalidInput(f"The settings are not usable: {'; '.join(found)}.", "See docs/settings.md.") from error

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import AliasChoices, Field, field_validator
 
 from services.domain import MAX_START_BUDGET_S, check_name
-from services.errors import InvalidName
+from services.domain.places import StorePlace
+from services.errors import InvalidInput, InvalidName
 from services.settings.base import Group, listed
 
 EngineKind = Literal["local", "kubernetes"]
@@ -86,6 +87,16 @@ class EngineSettings(Group):
                 check_name("namespace", name)
             except InvalidName as error:
                 raise ValueError(error.sentence) from error
+        return text
+
+    @field_validator("model_store")
+    @classmethod
+    def _model_store_is_a_place(cls, text: str) -> str:
+        try:
+            if text:
+                StorePlace.parse(text)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from error
         return text
 
     @property

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -21,6 +21,16 @@ MLMODEL = "MLmodel"
 REQUIREMENTS = "requirements.txt"
 MAX_TEXT_BYTES = 2 * 1024 * 1024
 SERVED_FLAVOR = "python_function"
+
+
+class Kept(Protocol):
+    """A place whose models are read at its own address, not through MLflow's clients: the model store."""
+
+    def holds(self, uri: str) -> bool: ...
+
+    def texts(self, uri: str, wanted: Callable[[str, int | None], bool]) -> dict[str, str]: ...
+
+    def fetch(self, uri: str, folder: Path, seen: Callable[[int, int], None]) -> Path: ...
 
 
 @dataclass(frozen=True)
@@ -38,12 +48,16 @@ class ModelFiles:
     facts: ModelFacts
 
 
-def read_model_files(door: Door, location: str, title: str) -> ModelFiles:
+def read_model_files(door: Door, location: str, title: str, kept: Kept | None = None) -> ModelFiles:
     """Read the files at `location`, an artifact URI or a path; `title` names the model in errors.
 
-    Raises NotFound when there is no MLmodel file, InvalidInput when it cannot be read or served.
+    What lies in `kept` is asked for there alone. Raises NotFound when there is no MLmodel file, InvalidInput when it
+    cannot be read or served.
     """
-    texts = _read_local(Path(location)) if Path(location).is_dir() else _read_remote(door, location)
+    if kept and kept.holds(location):
+        texts = kept.texts(location, _wanted)
+    else:
+        texts = _read_local(Path(location)) if Path(location).is_dir() else _read_remote(door, location)
     if MLMODEL not in texts:
         raise NotFound("model", title)
     try:

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from services.domain import ModelFacts, Parameter, Provenance
 from services.errors import InvalidInput, NotFound
 from services.schema import Signature
-from services.tracking.artifacts import MLMODEL, read_model_files
+from services.tracking.artifacts import MLMODEL, Kept, read_model_files
 from services.tracking.door import Door
 from services.tracking.downloads import FilesSeen, fetch_files
 
@@ -69,11 +69,11 @@ class _Found:
 
 
 class ModelCatalogue:
-    """Finds models by reference. Making one connects to nothing."""
+    """Finds models by reference. Making one connects to nothing. `kept`: where the models in the store are read."""
 
-    def __init__(self, tracking_uri: str, origin: Origin = _nothing) -> None:
+    def __init__(self, tracking_uri: str, origin: Origin = _nothing, kept: Kept | None = None) -> None:
         self._door = Door(tracking_uri)
-        self._origin = origin
+        self._origin, self._kept = origin, kept
         self._lock = threading.Lock()
         self._cache: dict[str, tuple[float, ModelRef]] = {}
 
@@ -88,7 +88,8 @@ class ModelCatalogue:
         if known:
             return known
         found = self._find(wanted)
-        files = read_model_files(self._door, found.location, found.provenance.label if found.uri != wanted else wanted)
+        title = found.provenance.label if found.uri != wanted else wanted
+        files = read_model_files(self._door, found.location, title, self._kept)
         provenance = found.provenance
         if provenance == Provenance():
             provenance = Provenance(run_id=files.run_id, model_id=files.model_id)
@@ -115,6 +116,8 @@ class ModelCatalogue:
         location = self._find(reference.strip().rstrip("/")).location
         if Path(location).is_dir():
             return Path(location)
+        if self._kept and self._kept.holds(location):
+            return self._kept.fetch(location, folder, seen)
         return fetch_files(self._door, location, folder, seen)
 
     def _find(self, wanted: str) -> _Found:

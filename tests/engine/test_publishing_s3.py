@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from services.domain.places import StorePlace
 from services.errors import DecantError, NotFound, Rejected, Unavailable
 from services.publishing.marker import MARKER
-from services.publishing.places import StorePlace
 from services.publishing.publisher import Altered, Moved, Original, Published, Step, Stopped, publish
 from services.publishing.store import CHUNK_BYTES, ModelStore, StoreOptions
 from tests.support.seaweed import BUCKET, READER_KEY, READER_SECRET, SECRET, RunningStore, credentials

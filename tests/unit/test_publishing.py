@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from services.domain.places import StorePlace, model_id_in, seldon_reads
 from services.errors import DecantError, InvalidInput, NotFound, Unavailable
 from services.publishing.marker import MARKER, FileMark, Marker, read_marker
-from services.publishing.places import StorePlace, model_id_in, seldon_reads
 from services.publishing.publisher import Altered, Moved, Original, Published, Step, Stopped, local_files, publish
 from services.publishing.store import CHUNK_BYTES, ModelStore, StoreOptions
 

@@ -115,7 +115,8 @@ def test_the_namespaces_of_a_cluster_are_a_list_with_the_first_as_default(monkey
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("DECANT_NAMESPACES", "team-a,Team B", "DECANT_NAMESPACES.*Team B"),
+        ("DECANT_NAMESPACES", "team-a,Team B", r"DECANT_NAMESPACES.*Team B.*name\. See docs"),
+        ("DECANT_MODEL_STORE", "ftp://x", r"DECANT_MODEL_STORE: “ftp://x” is not a place for models\. Give s3://"),
         ("DECANT_ENGINE", "docker", "DECANT_ENGINE"),
         ("DECANT_INGRESS", "nginx", "DECANT_INGRESS"),
     ],
