@@ -81,6 +81,9 @@ def test_engine_down_is_named_and_the_rest_stays(dashboard: Dashboard):
     assert "The engine does not answer" in texts(app)
     assert "MLflow" in texts(app)
     assert "Nothing is deployed yet" not in texts(app)  # nobody knows
+    deploy = dashboard.open("deploy")
+    assert "The engine does not answer" in texts(deploy)
+    assert not deploy.selectbox and not deploy.text_input, "no form for a new deployment either"
 
 
 def test_a_defect_becomes_a_plain_panel_with_a_reference(dashboard: Dashboard, caplog):

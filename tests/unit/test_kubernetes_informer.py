@@ -13,7 +13,7 @@ from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.copies import Copies
 from services.deployments.kubernetes.informer import Informer
 from services.deployments.kubernetes.seldon import collection
-from services.errors import Unavailable
+from services.errors import DecantError, Unavailable
 from tests.support.kube_stub import Script, serving, write_kubeconfig
 from tests.support.waiting import wait_until
 
@@ -128,6 +128,33 @@ def test_a_server_that_refuses_from_the_start_is_the_error_of_every_read(script:
         copies.deployments(None)
     script.refuse = None
     wait_until(lambda: _read(copies) == {("seldon", "red")}, timeout_s=20, what="the next try")
+    copies.close()
+
+
+def test_a_kind_that_is_taken_away_later_is_told_and_not_taken_for_nothing_deployed(
+    script: Script, cluster: Cluster
+) -> None:
+    copies = Copies(cluster, (), "none")
+    assert _read(copies) == {("seldon", "red")}
+    script.refuse = (404, {"kind": "Status", "reason": "NotFound", "message": "the server could not find the resource"})
+    script.watches_end.set()
+    wait_until(lambda: not _read(copies), what="the end of the watch")
+    with pytest.raises(Unavailable, match="does not know the kind SeldonDeployment"):
+        copies.find("seldon", "red")
+    copies.close()
+
+
+def test_an_empty_copy_that_is_not_kept_up_is_no_proof_that_nothing_is_deployed(
+    script: Script, cluster: Cluster
+) -> None:
+    script.objects = []
+    copies = Copies(cluster, (), "none")
+    assert copies.deployments(None) == {}
+    script.refuse = (500, {"kind": "Status", "message": "etcd is away"})
+    script.watches_end.set()
+    with pytest.raises(DecantError, match="etcd is away"):
+        wait_until(lambda: copies.deployments(None), what="the end of the watch")
+    assert copies.find("seldon", "red") is None, "what is asked for by name is told by what was there last"
     copies.close()
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from services.deployments.kubernetes import routes
 from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.failures import ApiRefused
-from services.deployments.kubernetes.informer import Informer
+from services.deployments.kubernetes.informer import Informer, Snapshot
 from services.deployments.kubernetes.seldon import MANAGED, apps_deployments, collection, core
 from services.deployments.kubernetes.wishes import past
 from services.domain import Deployment, Split
-from services.errors import Forbidden, InvalidInput, Unavailable
+from services.errors import DecantError, Forbidden, InvalidInput, Unavailable
 
 Object = dict[str, Any]
 Key = tuple[str, str]
@@ -25,6 +25,8 @@ UNSEEN = {APPS_DEPLOYMENTS: "The Deployments behind the arms", PODS: "Pods"}
 
 STALE_S = 30.0
 """How long a copy that is no longer kept up may still say that a change is not carried out."""
+LOST_S = 2.0
+"""A watch that is opened again within this was not lost: some proxies end them every minute."""
 LOOK_EVERY_S = 0.2
 
 
@@ -45,16 +47,25 @@ class Copies:
             )
 
     def deployments(self, namespace: str | None) -> dict[Key, Object]:
-        """Every SeldonDeployment of the namespace, or of all that are allowed. Raises what keeps it from being read."""
+        """Every SeldonDeployment of the namespace, or of all that are allowed. Raises what keeps it from being read.
+
+        A copy that is no longer kept up still counts, but an empty one proves nothing: there may be deployments by now.
+        """
         if namespace is not None:
             self.check_allowed(namespace)
         found: dict[Key, Object] = {}
+        lost: DecantError | None = None
         for scope in [self._scope(namespace)] if namespace else (self._namespaces or [None]):
-            found.update(self._read_deployments(scope))
+            snapshot = self._read_deployments(scope)
+            found.update(snapshot.objects)
+            if snapshot.stale_since is not None and past(snapshot.stale_since, LOST_S):
+                lost = lost or snapshot.error
+        if lost is not None and not found:
+            raise lost
         return {key: value for key, value in found.items() if namespace in (None, key[0])}
 
     def find(self, namespace: str, name: str) -> Object | None:
-        return self._read_deployments(self._scope(namespace)).get((namespace, name))
+        return self._read_deployments(self._scope(namespace)).objects.get((namespace, name))
 
     def put(self, found: Object) -> None:
         """Take in a deployment as a write returned it."""
@@ -163,11 +174,15 @@ class Copies:
             return []
         return [found for key, found in snapshot.objects.items() if key[0] == namespace]
 
-    def _read_deployments(self, scope: str | None) -> dict[Key, Object]:
+    def _read_deployments(self, scope: str | None) -> Snapshot:
+        """Raises Unavailable where the cluster does not know the kind, or no longer: its objects went with it."""
         try:
-            return dict(self._informer(SELDON_DEPLOYMENTS, scope).read().objects)
+            snapshot = self._informer(SELDON_DEPLOYMENTS, scope).read()
         except ApiRefused as refused:
             raise missing_crd() if refused.status == 404 else refused from refused
+        if isinstance(snapshot.error, ApiRefused) and snapshot.error.status == 404:
+            raise missing_crd()
+        return snapshot
 
     def _scope(self, namespace: str) -> str | None:
         """Which watch covers the namespace: its own, or the one of the whole cluster."""

@@ -33,11 +33,16 @@ BACKOFF_S = (0.2, 30.0)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every object by (namespace, name); `stale_since` and `problem` tell of a copy that is no longer kept up."""
+    """Every object by (namespace, name); `stale_since` and `error` tell of a copy that is no longer kept up."""
 
     objects: Mapping[tuple[str, str], Object]
     stale_since: datetime | None = None
-    problem: str = ""
+    error: DecantError | None = None
+
+    @property
+    def problem(self) -> str:
+        """The error in words; empty while the copy is kept up."""
+        return str(self.error or "")
 
 
 @dataclass
@@ -72,7 +77,7 @@ class Informer:
                     f"it has not listed {self._path.rsplit('/', 1)[-1]} within {FIRST_SYNC_S:g} s",
                     "Look again shortly; if it stays so, ask whoever runs the API server.",
                 )
-            return Snapshot(dict(state.objects), state.stale_since, str(state.error or ""))
+            return Snapshot(dict(state.objects), state.stale_since, state.error)
 
     def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until `condition` holds, looking whenever the copy changes. It may read this copy again."""
