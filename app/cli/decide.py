@@ -125,7 +125,10 @@ def undo_decision(
     number = meant.id if meant is not None else None
     because = note(built, reason, take_over=take_over)
     undone = made.undo(namespace, name, note=because, decision=number, tell=_tell(undoing=True))
-    _show(_finish(built, undone, wait_s), as_json)
+    done = _finish(built, undone, wait_s)
+    _show(done, as_json)
+    if done.finished and not built.engine.get(namespace, name).settled:
+        say("Its models load again and take over by themselves; `python -m app status` shows how far they are.")
 
 
 @click.command()

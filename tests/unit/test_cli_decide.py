@@ -140,6 +140,13 @@ def test_undo_names_the_decision_and_is_bound_to_it(desk: Desk, invoke: Invoke) 
     assert [d.undone_who for d in desk.decisions.recent(NAMESPACE, NAME)] == ["lead", ""]
 
 
+def test_undo_says_that_its_models_still_load(desk: Desk, invoke: Invoke) -> None:
+    invoke("promote", NAME, "--reason", "better")
+    desk.engine.phases[NAMESPACE, NAME, "b"] = (Phase.LOADING, "its model is loaded")
+    undone = invoke("undo-decision", NAME, "--reason", "cork")
+    assert undone.exit_code == 0 and "take over by themselves" in lines(undone)[-1]
+
+
 def test_the_list_says_what_was_overridden_and_who_took_what_back(desk: Desk, invoke: Invoke) -> None:
     desk.assess(NAME, "distrust")
     invoke("keep", NAME, "--reason", "fire", "--override")
