@@ -14,6 +14,7 @@ from app.components.rights import leads_only
 from app.guard import boundary, escape
 from app.wiring import services, who
 from services.domain import Deployment
+from services.domain.csv_text import not_utf8
 from services.errors import InvalidInput
 from services.evidence.export import ExportForm
 from services.evidence.late import LateTruth
@@ -64,7 +65,7 @@ def _decode(content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidInput("The upload is not text in UTF-8.", "Save it as CSV in UTF-8.") from error
+        raise not_utf8("The upload", content) from error
 
 
 def _draw_preview(text: str, header: Header) -> None:

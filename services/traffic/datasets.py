@@ -18,9 +18,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from services.domain.csv_text import COMMA_SEPARATOR, UTF16, not_utf8
 from services.errors import InvalidInput, NotFound, Unavailable
 from services.settings import ROOT, Settings
 from services.traffic.columns import row_number
+from services.traffic.decimal_commas import with_decimal_commas
 
 BUNDLED = {"wine-quality": ROOT / "data" / "wine-quality" / "wine-quality.csv"}
 SUFFIXES = (".csv", ".parquet")
@@ -168,8 +170,13 @@ def _check_size(name: str, size: int, max_mb: int | None) -> None:
 
 
 def _read_csv(name: str, content: bytes) -> pd.DataFrame:
-    """Comma, semicolon or tab separated; the header is read by itself because pandas renames doubled columns."""
+    """Comma, semicolon (then perhaps with decimal commas) or tab separated.
+
+    The header is read by itself because pandas renames doubled columns.
+    """
     try:
+        if content.startswith(UTF16):
+            raise not_utf8(name, content)
         start = content[:_SNIFFED_BYTES].decode("utf-8-sig", errors="ignore")
         header_line = next(iter(start.splitlines()), "")
         if "\0" in start or not header_line.strip():
@@ -180,7 +187,12 @@ def _read_csv(name: str, content: bytes) -> pd.DataFrame:
         _check_columns(name, header)
         if len(first) > len(header):  # pandas would take the surplus for row labels
             raise InvalidInput(f"{name} has rows with more values than its first line has names.")
-        return pd.read_csv(io.BytesIO(content), sep=separator, encoding="utf-8-sig")
+        # In one piece: in several, a column could be read as numbers in one and as text in another.
+        whole = separator == COMMA_SEPARATOR
+        frame = pd.read_csv(io.BytesIO(content), sep=separator, encoding="utf-8-sig", low_memory=not whole)
+        return with_decimal_commas(name, content, frame) if whole else frame
+    except UnicodeDecodeError as error:
+        raise not_utf8(name, content) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
         words = re.sub(r"\s+", " ", str(error))
         raise InvalidInput(f"{name} cannot be read as CSV: {words}.") from error

@@ -10,6 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from services.domain.csv_text import (
+    AS_UTF8,
+    COMMA_SEPARATOR,
+    has_comma,
+    may_be_thousands,
+    not_utf8,
+    thousands_words,
+    with_point,
+)
 from services.errors import InvalidInput, NotFound, Unavailable
 from services.evidence.late import LateTruth
 
@@ -70,11 +79,12 @@ def read_truths(lines: Iterable[str]) -> Iterator[LateTruth | BadLine]:
     try:
         first = next(numbered, "")
     except UnicodeDecodeError as error:
-        raise InvalidInput(f"The file is not text in UTF-8: {error}.", HINT) from error
+        raise not_utf8("The file", error.object) from error
     if "\0" in first or not first.strip():
         raise InvalidInput("The file is empty or not CSV.", HINT)
     header = read_header(first)
     seen: dict[str, int] = {}
+    numbers = Numbers(header.separator)
     records = csv.reader(numbered, delimiter=header.separator)
     try:
         for cells in records:
@@ -82,18 +92,49 @@ def read_truths(lines: Iterable[str]) -> Iterator[LateTruth | BadLine]:
             if not any(cell.strip() for cell in cells):
                 continue
             try:
-                late = _read_line(cells, header, line)
+                late = _read_line(cells, header, numbers, line)
             except InvalidInput as error:
                 yield BadLine(line, error.sentence)
                 continue
             before = seen.setdefault(late.puid, line)
             yield late if before == line else BadLine(line, f"puid {late.puid} stands on line {before} already")
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        after = records.line_num + 1
+        raise InvalidInput(f"The file is not text in UTF-8 after line {after}.", AS_UTF8) from error
+    except csv.Error as error:
         after = records.line_num + 1
         raise InvalidInput(f"The file cannot be read as CSV after line {after}: {error}.", HINT) from error
 
 
-def _read_line(cells: list[str], header: Header, line: int) -> LateTruth:
+class Numbers:
+    """Reads numbers as one file writes them: where `;` separates, the decimal mark may be a comma.
+
+    In such a file a point may group thousands: whichever of `0,5` and `1.234` comes later cannot be used.
+    """
+
+    def __init__(self, separator: str) -> None:
+        self._commas = separator == COMMA_SEPARATOR
+        self._comma = self._point = ""
+
+    def plain(self, text: str) -> str:
+        """The text with a decimal point, if it is a number with a comma. Raises InvalidInput."""
+        if not self._commas:
+            return text
+        if may_be_thousands(text) and "," in text:
+            raise InvalidInput(thousands_words(text))
+        if has_comma(text):
+            self._comma = self._comma or text
+            if self._point:
+                raise InvalidInput(f"“{text}” has a decimal comma, and “{self._point}” before it a point")
+            return with_point(text)
+        if may_be_thousands(text):
+            self._point = self._point or text
+            if self._comma:
+                raise InvalidInput(thousands_words(text))
+        return text
+
+
+def _read_line(cells: list[str], header: Header, numbers: Numbers, line: int) -> LateTruth:
     def cell(place: int | None) -> str:
         return cells[place].strip() if place is not None and place < len(cells) else ""
 
@@ -104,6 +145,7 @@ def _read_line(cells: list[str], header: Header, line: int) -> LateTruth:
     if not truth and not reward:
         missing = "truth" if header.reward is None else "reward" if header.truth is None else "truth or reward"
         raise InvalidInput(f"there is no {missing}")
+    truth, reward = numbers.plain(truth), numbers.plain(reward)
     return LateTruth(puid, read_value(truth) if truth else None, _reward(reward) if reward else None, line)
 
 

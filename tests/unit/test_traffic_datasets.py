@@ -53,6 +53,11 @@ def test_parquet_with_times(tmp_path: Path) -> None:
         ("a,b\n1,2,3\n4,5,6\n", "more values than its first line has names"),
         ("a,b\n1,2\n5\n6,7,8,9,10\n", "cannot be read as CSV"),
         (b"PK\x03\x04\x00\x00\x00\x00zip", "is not a CSV file"),
+        ("x\ty\n1\t2\n".encode("utf-16"), r"is text in UTF-16, .* save it as “CSV UTF-8”"),
+        ("größe;y\n1;2\n".encode("cp1252"), r"is not text in UTF-8\. .* save it as “CSV UTF-8”"),
+        ("x;y\n1.234,5;2\n0,5;3\n", r"column “x”: “1\.234,5” groups its thousands with points"),
+        ("x;y\n0,5;2\n1.234;3\n", r"column “x”: “1\.234” stands beside decimal commas"),
+        ("x;y\n0,5;1.234\n0,7;5\n", r"column “y”: “1\.234” stands .* may be a fraction or 1234"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, content: str | bytes, words: str) -> None:
@@ -91,3 +96,26 @@ def test_an_upload_is_kept_under_its_content_and_its_name_reaches_nothing(tmp_pa
         with pytest.raises(InvalidInput):
             save_upload(settings, name, content)
     assert len(list(settings.paths.uploads.iterdir())) == 1
+
+
+class TestDecimalCommas:
+    def test_where_semicolons_separate_they_are_numbers(self, tmp_path: Path) -> None:
+        data = load_dataset(written(tmp_path, "x;y;note;id\n0,27;12;a,b;1,5\n-1,5e3;;3,5;x\n;7,0;;2\n"))
+        assert data.frame["x"].tolist()[:2] == [0.27, -1500.0] and data.truths("x")[2] is None
+        assert data.truths("y") == [12.0, None, 7.0]
+        assert data.truths("note") == ["a,b", "3,5", None] and data.truths("id") == ["1,5", "x", "2"]
+
+    def test_late_ones_make_a_long_column_numbers(self, tmp_path: Path) -> None:
+        rows = 200_000
+        data = load_dataset(written(tmp_path, "x;y\n" + "1;2\n" * rows + "0,5;2\n"))
+        assert data.truths("x")[-1] == 0.5 and data.truths("x")[0] == 1.0 and data.rows == rows + 1
+
+    @pytest.mark.parametrize("text", ['x,y\n"0,27",1\n', "x\ty\n0,27\t1\n"])
+    def test_where_others_separate_they_stay_text(self, tmp_path: Path, text: str) -> None:
+        assert load_dataset(written(tmp_path, text)).truths("x") == ["0,27"]
+
+    def test_points_beside_semicolons_are_as_they_were(self, tmp_path: Path) -> None:
+        data = load_dataset(written(tmp_path, "x;y;z\n0.27;1;1.234\n1.5;2;true\n"))
+        assert (data.truths("x"), data.truths("y")) == ([0.27, 1.5], [1, 2])
+        mixed = load_dataset(written(tmp_path, "x;y\n0,27;0.5\n1,5;1.25\n"))
+        assert (mixed.truths("x"), mixed.truths("y")) == ([0.27, 1.5], [0.5, 1.25])

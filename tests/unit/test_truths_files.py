@@ -68,9 +68,12 @@ def test_files_that_are_something_else_are_refused(text: str, words: str) -> Non
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    for content in (b"\xff\xfe\x00", b"puid,truth\np1,\xff\n"):
+    for content, words in (
+        ("puid\ttruth\np1\t6\n".encode("utf-16"), "is text in UTF-16, .* save it as “CSV UTF-8”"),
+        (b"puid,truth\np1,\xff\n", "is not text in UTF-8.* save it as “CSV UTF-8”"),
+    ):
         (tmp_path / "x.csv").write_bytes(content)
-        with open_truths(tmp_path / "x.csv") as lines, pytest.raises(InvalidInput, match=r"UTF-8|CSV after line"):
+        with open_truths(tmp_path / "x.csv") as lines, pytest.raises(InvalidInput, match=words):
             list(read_truths(lines))
     with pytest.raises(NotFound):
         open_truths(tmp_path / "none.csv")
@@ -78,3 +81,24 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 def test_other_columns_are_named() -> None:
     assert read_header("when,puid,truth\n").ignored == ("when",)
+
+
+def test_where_semicolons_separate_commas_are_decimal() -> None:
+    assert read("puid;truth;reward\np1;0,27;-1,5e3\np2;12;,5\np3;red;\np4;0.5;\n") == [
+        LateTruth("p1", 0.27, -1500.0, 2),
+        LateTruth("p2", 12, 0.5, 3),
+        LateTruth("p3", "red", None, 4),
+        LateTruth("p4", 0.5, None, 5),
+    ]
+    assert read('puid,truth\np1,"0,27"\n') == [LateTruth("p1", "0,27", None, 2)]
+    assert read("puid;truth\np1;1.234\n") == [LateTruth("p1", 1.234, None, 2)]
+
+
+def test_points_for_thousands_are_refused_beside_commas() -> None:
+    assert read("puid;truth\np1;1.234,5\np2;0,5\np3;1.234\n") == [
+        BadLine(2, "“1.234,5” groups its thousands with points"),
+        LateTruth("p2", 0.5, None, 3),
+        BadLine(4, "“1.234” stands beside decimal commas, so it may be a fraction or 1234"),
+    ]
+    (_, bad) = read("puid;truth\np1;1.234\np2;0,5\n")
+    assert bad == BadLine(3, "“0,5” has a decimal comma, and “1.234” before it a point")
