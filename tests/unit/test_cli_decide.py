@@ -34,9 +34,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture
 def invoke(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     settings = SimpleNamespace(user="lead")
-    built = SimpleNamespace(
-        verdicts=desk.evidence, decisions=desk.decisions, operations=desk.operations, settings=settings
-    )
+    parts = {"decisions": desk.decisions, "operations": desk.operations, "engine": desk.engine}
+    built = SimpleNamespace(verdicts=desk.evidence, settings=settings, **parts)
     for module in (commands, changes):
         monkeypatch.setattr(module, "services", lambda: built)
     return lambda *arguments: CliRunner().invoke(cli, arguments)
