@@ -14,6 +14,7 @@ from statistics import median
 
 from services.metrics.queries import MIN_SCRAPES
 from services.metrics.retention import LET_UP_THROUGH, UNTOLD, Kept, going, lost, to_raise
+from services.settings.prometheus import MAX_SCRAPE_S
 
 EXECUTOR_PORT, WRAPPER_PORT = 8000, 6000
 """Where Seldon's pods show the counters of requests, and those of rewards. Both are container ports named `metrics`."""
@@ -239,7 +240,9 @@ def _slow(requests: Sequence[tuple[Labels, Sequence[float]]], scrape_s: int) -> 
             Fault.SLOW_SCRAPES,
             f"Pods are scraped every {real_s} s, not every {scrape_s} s: a window of {window_s} s holds {short}, so "
             "charts have gaps and flicker.",
-            f"Set DECANT_SCRAPE_INTERVAL_S={real_s}.",
+            f"Set DECANT_SCRAPE_INTERVAL_S={real_s}."
+            if real_s <= MAX_SCRAPE_S
+            else f"Have them scraped at least every {MAX_SCRAPE_S} s, and set DECANT_SCRAPE_INTERVAL_S to that.",
         )
 
 

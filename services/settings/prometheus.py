@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.settings.base import Group
 
+MAX_SCRAPE_S = 60
 _MATCHER = r'[a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)"([^"\\\n]|\\.)*"'
 
 
@@ -48,7 +49,9 @@ class PrometheusSettings(Group):
         "counters. Two arms of one replica each take up to 50 MB a day, 3 GB in 60 days; each further replica 18 MB a "
         "day, 1 GB.",
     )
-    scrape_interval_s: int = Field(2, ge=1, le=60, description="Seconds between two scrapes of a model server.")
+    scrape_interval_s: int = Field(
+        2, ge=1, le=MAX_SCRAPE_S, description="Seconds between two scrapes of a model server."
+    )
 
     @field_validator("prometheus_matchers")
     @classmethod

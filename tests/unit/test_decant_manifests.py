@@ -57,6 +57,13 @@ def test_a_role_names_all_it_allows(overlay: str) -> None:
     assert "secrets" not in words, "Decant reads no Secret of the cluster"
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_decant_knows_how_often_the_monitors_beside_it_scrape(overlay: str) -> None:
+    monitor = yaml.safe_load((DECANT.parent / "monitoring" / "podmonitor.yaml").read_text())
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert f"{named(overlay, 'ConfigMap', 'decant')['data']['DECANT_SCRAPE_INTERVAL_S']}s" == endpoint["interval"]
+
+
 def test_only_where_people_sign_in_may_decant_act_as_somebody_else() -> None:
     assert not any("impersonate" in rule["verbs"] for role in of_kind("kind", "ClusterRole") for rule in role["rules"])
     role = named("production", "ClusterRole", "decant-impersonate")

@@ -22,6 +22,11 @@ def test_scrapes_slower_than_the_setting_say_what_to_set() -> None:
     assert _recognise(Found(requests=[(A, times)]), scrape_s=30) == []
 
 
+def test_scrapes_slower_than_any_setting_are_to_be_made_faster() -> None:
+    (symptom,) = _recognise(Found(requests=[(A, [90.0 * i for i in range(4)])]))
+    assert symptom.mend.startswith("Have them scraped at least every 60 s")
+
+
 def test_one_missed_scrape_is_no_slower_interval() -> None:
     assert _recognise(Found(requests=[(A, [0.0, 2.0, 4.0, 10.0, 12.0, 14.0])])) == []
 
