@@ -145,9 +145,35 @@ PLACES: tuple[Known, ...] = (
         "by itself then.",
     ),
     Known(
+        "node-lost",
+        (state(r"^its node does not answer: (?P<why>.+)"),),
+        "The node that the pod was put on does not answer: {why}.",
+        "`kubectl get nodes` says which are ready. Kubernetes makes another pod once it gives the node up, after five "
+        "minutes unless set otherwise; a node that does not come back has to be taken away by its owner.",
+    ),
+    Known(
+        "node-out-of-memory",
+        (state(r"low on resource: memory|MemoryPressure"),),
+        "The node ran out of memory and put the pod out.",
+        "Give the predictor a memory request of what it uses, since pods that use more than they ask for go "
+        "first; or free some on the node.",
+    ),
+    Known(
         "disk-full",
-        (state(r"(?:Evicted|ephemeral-storage|DiskPressure)"),),
-        "The node ran out of disk and put the pod out.",
+        (state(r"ephemeral[- ](?:local )?storage|low on resource: (?:nodefs|imagefs|inodes)|DiskPressure"),),
+        "The node ran out of disk, or the pod used more than it may, and was put out.",
         "Free some space on the node, or raise the pod's ephemeral storage.",
+    ),
+    Known(
+        "put-out",
+        (
+            state(
+                r"^(?:Evicted|Preempting|NodeShutdown|Shutdown|Terminated|OutOf\w+|NodeAffinity|UnexpectedAdmissionError)"
+                r": (?P<why>.+)"
+            ),
+        ),
+        "The node put the pod out, or did not take it: {why}",
+        "Kubernetes makes another pod, on another node where there is room. Where that does not last, tell whoever "
+        "runs the cluster.",
     ),
 )

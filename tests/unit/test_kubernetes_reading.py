@@ -89,6 +89,16 @@ def waiting(name: str) -> dict[str, Any]:
             Phase.LOADING,
             "istio-proxy is not ready yet; the model is",
         ),
+        (pod(reason="NodeLost", message="Node n3 is unresponsive"), Phase.FAILED, "its node does not answer: Node n3"),
+        (pod(phase="Unknown", containerStatuses=[started("classifier", ready=True)]), Phase.FAILED, "does not answer"),
+        (
+            pod(
+                conditions=[{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "False"}],
+                containerStatuses=[started("classifier", ready=True)],
+            ),
+            Phase.LOADING,
+            "its node may have stopped answering",
+        ),
         (
             pod(
                 containerStatuses=[

@@ -45,6 +45,9 @@ def view(pod: Mapping[str, Any]) -> PodView:
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False":
         return PodView(name, Phase.PENDING, f"cannot be scheduled: {scheduled.get('message', '')}".rstrip(": "))
+    if is_lost(pod):
+        said = status.get("message") or "the cluster does not know how the pod is"
+        return PodView(name, Phase.FAILED, f"its node does not answer: {said}")
     failed = status.get("phase") == "Failed"
     if failed and (said := status.get("message") or status.get("reason")):
         return PodView(name, Phase.FAILED, str(said))
@@ -53,9 +56,20 @@ def view(pod: Mapping[str, Any]) -> PodView:
         return PodView(name, *found)
     if failed:
         return PodView(name, Phase.FAILED, "it ended")
-    if conditions.get("Ready", {}).get("status") == "True":
+    ready = conditions.get("Ready", {})
+    if ready.get("status") == "True":
         return PodView(name, Phase.READY)
+    if ready.get("status") == "False" and parts and all(part.status.get("ready") for part in parts):
+        # Its node's controller has said so, since its own kubelet would take the containers' word; or a readiness gate.
+        why = ready.get("message") or "its node may have stopped answering"
+        return PodView(name, Phase.LOADING, f"its containers are ready and the pod does not count as ready: {why}")
     return PodView(name, *_progress(parts))
+
+
+def is_lost(pod: Mapping[str, Any]) -> bool:
+    """Whether nobody knows how the pod is, since its node does not answer."""
+    status = pod.get("status") or {}
+    return status.get("reason") == "NodeLost" or status.get("phase") == "Unknown"
 
 
 def _trouble(parts: Sequence[Part]) -> tuple[Phase, str, str, Part] | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.deployments.kubernetes.pods import view
+from services.deployments.kubernetes.pods import is_lost, view
 from services.deployments.kubernetes.roles import Part, Role, parts_of
 from services.deployments.kubernetes.stamped import Stamped
 from services.deployments.kubernetes.times import read_time
@@ -36,7 +36,11 @@ def steps_of(pod: Object | None, log: Sequence[Stamped], *, failed: bool) -> tup
     placed = conditions.get("PodScheduled", {})
     if placed.get("status") != "True":
         state = StepState.FAILED if bad or placed.get("status") == "False" else StepState.RUNNING
-        return (StartupStep(Step.SCHEDULED, state, made), *_waiting(*list(Step)[1:]))
+        note = "its node put it out" if status.get("reason") == "Evicted" else ""
+        return (StartupStep(Step.SCHEDULED, state, made, note=note), *_waiting(*list(Step)[1:]))
+    if is_lost(pod):
+        note = "its node does not answer"
+        return (StartupStep(Step.SCHEDULED, StepState.FAILED, made, note=note), *_waiting(*list(Step)[1:]))
     at = read_time(placed.get("lastTransitionTime"))
     # What holds the pod and is not the model's fails no step of the model's: it keeps the arm from answering.
     beside = found.held_by if bad and found.held_by and not found.held_by.own else None

@@ -92,7 +92,7 @@ def _traces(seen: Seen, pod: Object | None) -> Traces:
     # A start that goes well logs warnings too: a log is evidence only once something has failed.
     failed = bool(found.crashed) or found.phase is Phase.FAILED
     return Traces(
-        log=[line.text for line in seen.log] if failed else (),
+        log=[*(line.text for line in seen.log), *_last_words(telling)] if failed else (),
         states=[*_states(pod, found), *(line for part in telling for line in _lines(part))],
         events=[said for said in seen.events if _concerns(said, telling, begun=any(part.begun for part in parts))],
         conditions=conditions,
@@ -122,7 +122,16 @@ def _concerns(event: str, telling: Sequence[Part], *, begun: bool) -> bool:
 def _states(pod: Object, found: PodView) -> Iterator[str]:
     """The pod as a whole, each in a line as the catalogue of failures expects it."""
     status = pod.get("status") or {}
-    yield from (said for said in (found.reason, status.get("reason"), status.get("message")) if said)
+    yield found.reason
+    yield ": ".join(str(status[key]) for key in ("reason", "message") if status.get(key))
+
+
+def _last_words(parts: Sequence[Part]) -> Iterator[str]:
+    """What containers left as their termination message: the end of a log that may be gone, or a log of its own."""
+    for part in parts:
+        for when in ("lastState", "state"):
+            ended = (part.status.get(when) or {}).get("terminated") or {}
+            yield from str(ended.get("message") or "").splitlines() if ended.get("exitCode") else ()
 
 
 def _lines(part: Part) -> Iterator[str]:
