@@ -102,8 +102,8 @@ def replay(
              python -m app replay pause 3
     JSON: {"id", "state", "done_rows", "total", "rows_per_s", "spec", "arms": [{predictor, sent, failed,
            feedback_failed, reward_sum, reward_n, latency_ms_sum}], "answered_rows", "failed_rows", ...}
-           with --preview: {"reward", "arms": [{predictor, n, mean, sd, largest_share, failed, error}], "warning",
-           "scale"}
+           with --preview: {"reward", "arms": [{predictor, n, mean, sd, largest_share, failed, without_truth,
+           error}], "warning", "scale"}
 
     Columns that the model's signature does not name are not sent. Exits with 2, before anything is sent, if the data
     does not fit the model, and with 7 if no row was answered, of a preview too.

@@ -75,7 +75,7 @@ def check_fit(
 def make_reward(kind: str, scale: float, formula: str, dataset: str, target: str) -> Reward:
     """The reward asked for; what to know about it goes to stderr. Raises InvalidInput."""
     from services.traffic.datasets import load_dataset
-    from services.traffic.reward_check import check_reward
+    from services.traffic.reward_check import check_reward, truths_words
     from services.traffic.rewards import LEDGER_ONLY, Reward, RewardKind, default_reward
 
     truths = load_dataset(dataset).truths(target)
@@ -85,7 +85,7 @@ def make_reward(kind: str, scale: float, formula: str, dataset: str, target: str
     chosen = default_reward(truths).kind if name == AUTO else RewardKind(name)
     reward = Reward(chosen, scale, formula)
     note = check_reward(reward, truths)
-    for words in filter(None, (note, reward.warning)):
+    for words in filter(None, (truths_words(truths, target), note, reward.warning)):
         say(f"Careful: {words}")
     if not reward.counted:
         say(LEDGER_ONLY)
@@ -119,6 +119,7 @@ def put_preview(summary: PreviewSummary, reward: Reward, *, as_json: bool) -> No
             "sd": arm.sums.sd,
             "largest_share": arm.sums.top_share,
             "failed": arm.failed,
+            "without_truth": arm.without_truth,
             "error": arm.error,
         }
         for arm in summary.arms
@@ -137,6 +138,8 @@ def put_preview(summary: PreviewSummary, reward: Reward, *, as_json: bool) -> No
     for row in rows:
         if row["error"]:
             say(f"  {row['predictor']}: {row['error']}")
+    if empty := max((arm.without_truth for arm in summary.arms), default=0):
+        say(f"{empty:,} row{'s have' if empty > 1 else ' has'} no truth and would earn nothing.")
     if summary.warning:
         say(f"Careful: {summary.warning}")
     if summary.scale is not None and reward.kind == "bounded" and reward.scale != summary.scale:

@@ -26,7 +26,7 @@ from services.traffic.columns import check_arms
 from services.traffic.datasets import Dataset
 from services.traffic.order import rows_to_send
 from services.traffic.replay import ReplayMode, ReplaySpec
-from services.traffic.reward_check import check_reward
+from services.traffic.reward_check import check_reward, truths_words
 from services.traffic.rewards import Reward, default_reward
 
 WINE_TARGET = "quality"
@@ -120,13 +120,14 @@ def _likely_target(dataset: Dataset) -> int:
 
 
 def _draw_reward_fit(reward: Reward, dataset: Dataset, target: str) -> bool:
+    truths = dataset.truths(target)
     try:
-        note = check_reward(reward, dataset.truths(target))
+        note = check_reward(reward, truths)
     except InvalidInput as error:
         st.error(f"**{escape(error.sentence)}**  \n{escape(error.hint)}")
         return False
-    if note:
-        st.caption(f":material/info: {escape(note)}")
+    for words in filter(None, (truths_words(truths, target), note)):
+        st.caption(f":material/info: {escape(words)}")
     return True
 
 

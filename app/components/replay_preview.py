@@ -88,7 +88,9 @@ def arm_text(arm: ArmPreview) -> str:
     ]
     rows = f"{fmt.count(arm.failed)} row{'s' * (arm.failed != 1)}"
     failed = f"  \n:red[{rows} earned nothing:] {escape(arm.error)}" if arm.failed else ""
-    return " · ".join(parts) + failed
+    few = "1 row has" if arm.without_truth == 1 else f"{fmt.count(arm.without_truth)} rows have"
+    empty = f"  \n{few} no truth and would earn nothing." if arm.without_truth else ""
+    return " · ".join(parts) + empty + failed
 
 
 def figure(summary: PreviewSummary, deployment: Deployment) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class ArmPreview:
     """What one arm would earn: `rewards` shape (n,), in the unit of the reward.
 
     `answered` rows have a prediction; `failed` ones have none, or one that earns nothing, and `error` says why.
+    Answered rows `without_truth` earn nothing either, and nothing failed.
     """
 
     predictor: str
@@ -58,6 +59,7 @@ class ArmPreview:
     answered: int
     failed: int
     error: str
+    without_truth: int = 0
 
     @property
     def sums(self) -> Sums:
@@ -136,11 +138,13 @@ def summarise(seen: Preview, reward: Reward) -> PreviewSummary:
 def suggest_scale(truths: Sequence[object], predictions: Sequence[object]) -> float | None:
     """The standard deviation of the errors, to three digits: an error of usual size then earns one half.
 
-    None where there are fewer than two errors, all the same, or no numbers at all.
+    Rows without a truth or an answer are left out. None where there are fewer than two errors, all the same, or no
+    numbers at all.
     """
+    pairs = [pair for pair in zip(truths, predictions, strict=True) if None not in pair]
     try:
-        y = np.array([number("truth", single("truth", value)) for value in truths])
-        f = np.array([number("prediction", single("prediction", value)) for value in predictions])
+        y = np.array([number("truth", single("truth", value)) for value, _ in pairs])
+        f = np.array([number("prediction", single("prediction", value)) for _, value in pairs])
     except InvalidPayload:
         return None
     spread = Sums.of(y - f).sd
@@ -161,10 +165,13 @@ def histogram(summary: PreviewSummary) -> Histogram:
 
 
 def _arm(seen: Preview, arm: str, reward: Reward) -> ArmPreview:
-    earned, failed, error = [], 0, seen.errors.get(arm, "")
+    earned, failed, without, error = [], 0, 0, seen.errors.get(arm, "")
     for truth, prediction in zip(seen.truths, seen.predictions[arm], strict=True):
         if prediction is None:
             failed += 1
+            continue
+        if truth is None:  # as the replay does, whatever the formula would make of it
+            without += 1
             continue
         try:
             earned.append(reward(truth, prediction))
@@ -173,4 +180,4 @@ def _arm(seen: Preview, arm: str, reward: Reward) -> ArmPreview:
     rewards = np.array(earned, dtype=np.float64)
     finite = rewards[np.isfinite(rewards)]
     answered = sum(prediction is not None for prediction in seen.predictions[arm])
-    return ArmPreview(arm, finite, answered, failed + len(rewards) - len(finite), error)
+    return ArmPreview(arm, finite, answered, failed + len(rewards) - len(finite), error, without)

@@ -37,6 +37,17 @@ def check_reward(reward: Reward, truths: Sequence[object]) -> str:
     return ""
 
 
+def truths_words(truths: Sequence[object], target: str) -> str:
+    """How many rows have no truth, and what that means for them; "" if all have one."""
+    empty = sum(map(missing, truths))
+    if not empty:
+        return ""
+    return (
+        f"{empty:,} of {len(truths):,} rows {'has' if empty == 1 else 'have'} no value in the target “{target}”: "
+        f"{'it is' if empty == 1 else 'they are'} sent, and {'earns' if empty == 1 else 'earn'} no reward."
+    )
+
+
 def _possible_prediction(reward: Reward, truth: object) -> object:
     if reward.kind not in (RewardKind.BRIER, RewardKind.LOG_LOSS):
         return truth

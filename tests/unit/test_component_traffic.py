@@ -144,6 +144,14 @@ class TestPreview:
         assert text.startswith("mean reward **0.9** · sd 0.141 · n 2")
         assert "1 row earned nothing:] busy" in text
 
+    def test_rows_without_a_truth_are_not_called_failed(self) -> None:
+        seen = Preview((0, 1, 2, 3), (1.0, None, 3.0, None), {"a": (1.0, 2.5, 3.5, None)}, {"a": "busy"})
+        summary = summarise(seen, SPEC.reward)
+        (arm,) = summary.arms
+        assert (arm.sums.n, arm.answered, arm.without_truth, arm.failed) == (2, 3, 1, 1)
+        assert "1 row has no truth and would earn nothing." in arm_text(arm)
+        assert summary.scale == pytest.approx(0.354), "of the rows that have both"
+
     def test_both_arms_in_the_same_bins_and_in_their_colours(self) -> None:
         drawn = figure(summarise(self.SEEN, SPEC.reward), WINE)
         go.Figure(drawn)  # Plotly accepts every property

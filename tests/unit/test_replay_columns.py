@@ -166,6 +166,16 @@ class TestCommand:
         assert "Careful: “colour”, “z” are not sent: the model does not know them." in done.stderr
         assert [arm["n"] for arm in json.loads(done.stdout)["arms"]] == [8, 8]
 
+    def test_rows_without_a_truth_are_counted_before_and_in_the_preview(
+        self, decant: Callable[..., Result], bench: Bench
+    ) -> None:
+        bench.file.write_text("x,quality\n1,1\n2,\n3,3\n4,\n5,5\n")
+        done = decant("--preview", "--json")
+        assert "2 of 5 rows have no value in the target “quality”: they are sent, and earn no reward." in done.stderr
+        arms = [(arm["n"], arm["failed"], arm["without_truth"]) for arm in json.loads(done.stdout)["arms"]]
+        assert arms == [(3, 0, 2), (3, 0, 2)]
+        assert "2 rows have no truth and would earn nothing." in decant("--preview").stderr
+
     def test_a_preview_without_any_answer_ends_with_7(self, decant: Callable[..., Result], stub: SeldonStub) -> None:
         stub.knows = {"a": set(), "b": set()}
         done = decant("--preview")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import InvalidInput, InvalidPayload
-from services.traffic.reward_check import check_reward
+from services.traffic.reward_check import check_reward, truths_words
 from services.traffic.rewards import TUTORIAL_EXACT, Reward, RewardKind, default_reward
 
 TUTORIAL, BOUNDED, HIT = (Reward(RewardKind(kind)) for kind in ("tutorial", "bounded", "hit"))
@@ -160,7 +160,10 @@ class TestBeforeAnythingIsSent:
     def test_numbers_where_the_target_is_text(self) -> None:
         with pytest.raises(InvalidInput, match="needs numbers, and the target holds “red”"):
             check_reward(BOUNDED, ["red"])
-        assert check_reward(HIT, ["red", None]) == ""
+        assert check_reward(HIT, ["red", None]) == truths_words(["red"], "colour") == ""
+        assert truths_words(["red", None, None, float("nan")], "colour") == (
+            "3 of 4 rows have no value in the target “colour”: they are sent, and earn no reward."
+        )
 
     def test_classes_of_probabilities(self) -> None:
         assert check_reward(BRIER, [0, 1, 1, None]) == check_reward(LOG_LOSS, [0, 3, 7]) == ""
