@@ -12,9 +12,9 @@ from services.startup.fetching import FETCHING
 from services.startup.known import Known
 from services.startup.loading import LOADING
 from services.startup.places import PLACES
-from services.startup.symptoms import SYMPTOMS
+from services.startup.symptoms import OPERATOR, SYMPTOMS
 
 CATALOGUE: tuple[Known, ...] = (*FETCHING, *PLACES, *BUILDING, *LOADING, *SYMPTOMS)
 """For the model's containers, and for pods as a whole."""
-BESIDE: tuple[Known, ...] = (*BESIDE_MODEL, *PLACES)
+BESIDE: tuple[Known, ...] = (*BESIDE_MODEL, *PLACES, OPERATOR)
 """For the containers beside it, which the model's settings do not reach: Seldon's own, side-cars, init containers."""

@@ -60,6 +60,12 @@ PLACES: tuple[Known, ...] = (
         "whichever of the two is not given: give both.",
     ),
     Known(
+        "invalid-deployment",
+        (refusal(r'deployment\.apps "[^"]+" is invalid: (?P<why>.+?)(?: \(\d+ times\))?$'),),
+        "The cluster takes no Deployment as Seldon's operator makes it from this: {why}.",
+        "Correct what it names (a request must not be above its limit) and apply it again.",
+    ),
+    Known(
         "missing-volume",
         (event(r'persistentvolumeclaim "(?P<claim>[^"]+)" not found'),),
         "The volume claim “{claim}” that holds the model does not exist in this namespace.",

@@ -5,6 +5,13 @@ from __future__ import annotations
 from services.startup.building import KILLED_BY_PROBE
 from services.startup.known import Known, condition, event, log, state
 
+OPERATOR = Known(
+    "operator-failed",
+    (condition(r"Seldon's operator gave it up: (?P<why>.+)"),),
+    "Seldon's operator did not make what was asked for: {why}",
+    "Correct what it names and apply it again; the operator's log says more (`kubectl -n seldon-system logs "
+    "deployment/seldon-controller-manager` where Seldon is installed as it is by default).",
+)
 SYMPTOMS: tuple[Known, ...] = (
     Known(
         "budget-spent",
@@ -29,6 +36,7 @@ SYMPTOMS: tuple[Known, ...] = (
         "It ended with {error}: {why}",
         "The traceback is in the log. This failure is not one that Decant knows.",
     ),
+    OPERATOR,
     Known(
         "no-progress",
         (condition(r"no progress for (?P<seconds>\d+) s"),),

@@ -77,6 +77,20 @@ def test_what_keeps_pods_from_being_made_is_told_by_both_or_by_neither(changed_s
     assert (startup.diagnosis is not None and startup.diagnosis.key == "quota") is told
 
 
+def test_where_the_operator_fails_the_way_up_of_that_arm_says_so_with_a_remedy() -> None:
+    two = Deployment("seldon", "wine", (Predictor("a", "s3://m/1", 50), Predictor("b", "s3://m/2", 50)))
+    found = to_manifest(two)
+    found["metadata"] |= {"uid": "u", "generation": 1}
+    found["status"] = {"state": "Failed", "description": 'Deployment.apps "wine-a-0-a-model" is invalid: too much'}
+    status, held = status_of(found, [], None), cast(Any, Held([], []))
+    a, b = (way_up(cast(Any, None), held, found, status, name) for name in ("a", "b"))
+    assert a.diagnosis is not None
+    assert "too much" in a.diagnosis.what
+    assert a.steps[0].state is StepState.FAILED
+    assert b.diagnosis is None
+    assert b.steps[0].state is not StepState.FAILED
+
+
 @dataclass
 class Logs:
     """A cluster that hands out logs, and remembers of which container."""

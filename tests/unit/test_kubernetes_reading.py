@@ -251,6 +251,15 @@ def test_what_the_operator_complains_about_is_told() -> None:
     assert {p.phase for p in status.predictors} == {Phase.FAILED}
 
 
+def test_what_the_operator_failed_at_fails_that_arm_and_no_other() -> None:
+    said = 'Deployment.apps "wine-a-0-classifier" is invalid: spec.template.spec: Invalid value: "4Gi": too much'
+    status = status_of(stored(state="Failed", description=said), [], None)
+    a, b = status.predictor("a"), status.predictor("b")
+    assert (a.phase, a.reason) == (Phase.FAILED, said)
+    assert (b.phase, b.reason) == (Phase.PENDING, "not made yet: Seldon's operator failed at a")
+    assert said in status.message
+
+
 def test_a_version_is_about_what_is_wanted_and_not_about_what_is() -> None:
     assert version_of(stored(state="Creating")) == version_of(stored(state="Available"))
     changed = stored()

@@ -26,7 +26,8 @@ def recorded(name: str) -> list[Any]:
 
 def on_the_cluster(case: dict[str, Any]) -> Startup:
     pods, log = [case["pod"]] if case["pod"] else [], stamped(case["log"].splitlines())
-    seen = Seen(pods, case["events"], log, case.get("refused", ""), case.get("stuck", ""), case.get("secret", ""))
+    more = {key: case[key] for key in ("refused", "stuck", "secret", "given_up") if key in case}
+    seen = Seen(pods, case["events"], log, **more)
     return on_cluster("b", seen, ready=case.get("ready", False), budget_s=None)
 
 

@@ -12,6 +12,7 @@ from services.deployments.kubernetes.happenings import told
 from services.deployments.kubernetes.logs import log_of
 from services.deployments.kubernetes.rolling import rollout_and_pods
 from services.deployments.kubernetes.starting import Seen, newest, startup_of
+from services.deployments.kubernetes.status import word_of
 from services.deployments.kubernetes.wishes import wishes_of
 from services.deployments.kubernetes.workloads import Workloads
 from services.domain import DeploymentStatus, Phase, Startup
@@ -49,6 +50,7 @@ def way_up(
         refused=said.refused if said else "",
         stuck=said.stuck if said else "",
         secret=wanted.env_secret,
+        given_up=word_of(found, workloads).failure(predictor),
     )
     budget_s = wanted.start_budget_s
     return startup_of(predictor, seen, ready=status.predictor(predictor).phase is Phase.READY, budget_s=budget_s)

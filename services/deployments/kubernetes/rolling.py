@@ -27,11 +27,24 @@ _TEMPLATE, _WORKLOAD = "pod-template-hash", "app"
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What the operator says of the whole deployment. `current`: of the newest wish, as far as it tells."""
+    """What the operator says of the whole deployment.
+
+    Attributes:
+        current: that it is of the newest wish, as far as it tells.
+        about: the predictors that the description names; empty: none, so it is about all.
+    """
 
     state: str = ""
     description: str = ""
     current: bool = False
+    about: frozenset[str] = frozenset()
+
+    def failed(self, predictor: str) -> bool:
+        return self.state == "Failed" and (not self.about or predictor in self.about)
+
+    def failure(self, predictor: str) -> str:
+        """What the operator says of a predictor that it gave up; empty where it gave up none or another."""
+        return (self.description or "it gave up, and does not say why") if self.failed(predictor) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +153,12 @@ def predictor_status(
         words = progress(wanted.replicas, ready, old)
         return PredictorStatus(wanted.name, phase, ready, wanted.replicas, reason, updating=updating, progress=words)
 
-    if enough and up >= wanted.replicas and word.state != "Failed" and (seen or rollout or word.state == "Available"):
+    if (
+        enough
+        and up >= wanted.replicas
+        and not word.failed(wanted.name)
+        and (seen or rollout or word.state == "Available")
+    ):
         if not current:
             return at(Phase.READY, awaited, updating=True)
         if rollout and not rollout.complete(wanted.replicas):
@@ -155,8 +173,10 @@ def predictor_status(
         return at(Phase.FAILED, f"{stuck}: {reason}") if stuck else at(worst.phase, reason)
     if stuck:
         return at(Phase.FAILED, stuck)
-    if word.state == "Failed":
+    if word.failed(wanted.name):
         return at(Phase.FAILED, word.description or "Seldon's operator gave up", updating=available > 0)
+    if word.state == "Failed" and not (seen or rollout):
+        return at(Phase.PENDING, f"not made yet: Seldon's operator failed at {' and '.join(sorted(word.about))}")
     if not current or (enough and not views and not rollout):
         phase = Phase.LOADING if enough and word.current and not seen and not rollout else Phase.PENDING
         return at(phase, awaited, updating=bool(old) or (available > 0 and not seen))

@@ -111,7 +111,7 @@ def _serving(
     if not loaded:
         return (environment, StartupStep(Step.LOAD, going, _end(built), note=note), *_waiting(Step.READY))
     load = _done(Step.LOAD, _end(built), ready_at)
-    if ready_at is None:
+    if ready_at is None or bad:  # of a pod that is ready something else may be wrong: its operator, another pod
         return (environment, load, StartupStep(Step.READY, going, note=_late(parts)))
     return (environment, load, StartupStep(Step.READY, StepState.DONE, ready_at, 0.0))
 

@@ -21,6 +21,7 @@ SELDON_BUDGET_S = 75
 """What Seldon's own liveness probe allows: 60 s of delay and three failures 5 s apart."""
 BUDGETS_S = (1200, 2400, 3600, 7200)
 """Start budgets to propose: an environment takes minutes to build, and a build that is cut short begins anew."""
+GIVEN_UP = "Seldon's operator gave it up"
 _MOUNT = re.compile(r"MountVolume\.SetUp failed")
 _ABSENT_SECRET = re.compile(r'^secret "([^"]+)" not found')
 _OF_CONTAINER = re.compile(r"\bContainer (?P<name>\S+) failed (?:liveness|startup) probe")
@@ -36,6 +37,7 @@ class Seen:
         log: that of the container which it waits for or which fails.
         refused: what keeps pods from being made, as its Deployment says it; empty: nothing.
         stuck: that its Deployment calls the rollout given up; empty: it does not.
+        given_up: why Seldon's operator gave the predictor up; empty: it did not.
         secret: the Secret by which its model is to be fetched; empty: none is named.
     """
 
@@ -45,6 +47,7 @@ class Seen:
     refused: str = ""
     stuck: str = ""
     secret: str = ""
+    given_up: str = ""
 
 
 def startup_of(predictor: str, seen: Seen, *, ready: bool, budget_s: float | None) -> Startup:
@@ -82,7 +85,8 @@ def _concerns_model(pod: Object | None) -> bool:
 
 
 def _traces(seen: Seen, pod: Object | None) -> Traces:
-    conditions = [said for said in (seen.refused, seen.stuck) if said]
+    given_up = f"{GIVEN_UP}: {seen.given_up}" if seen.given_up else ""
+    conditions = [said for said in (seen.refused, seen.stuck, given_up) if said]
     if pod is None:
         return Traces(events=seen.events, conditions=conditions)
     found, parts = view(pod), parts_of(pod)

@@ -85,10 +85,9 @@ def status_of(
     for workload, count in (status.get("deploymentStatus") or {}).items():
         if owner := workloads.of(str(workload)):
             counts[owner].append(count)
-    current = _current(found)
-    word = Word(str(status.get("state") or ""), str(status.get("description") or ""), current)
+    word = word_of(found, workloads)
     who, when = change_of(found)
-    done = current and status.get("state") == "Available" and _routes_due(status, when)
+    done = word.current and status.get("state") == "Available" and _routes_due(status, when)
     leaks = leaking(deployment, routed) if done else ""
     return DeploymentStatus(
         deployment=deployment,
@@ -106,7 +105,7 @@ def status_of(
             ],
             word,
         ),
-        in_force=_in_force(deployment, status, routed, current),
+        in_force=_in_force(deployment, status, routed, word.current),
         changed_by=who,
         changed_at=when,
         deleting=bool(metadata.get("deletionTimestamp")),
@@ -114,6 +113,13 @@ def status_of(
         unwritable=unwritable,
         managed_by=foreign_manager(found),
     )
+
+
+def word_of(found: Object, workloads: Workloads) -> Word:
+    """What Seldon's operator says of the deployment."""
+    status = found.get("status") or {}
+    description = str(status.get("description") or "")
+    return Word(str(status.get("state") or ""), description, _current(found), workloads.named_in(description))
 
 
 def _current(found: Object) -> bool:

@@ -6,6 +6,7 @@ Seldon calls a Deployment `<deployment>-<predictor>-<index>-<containers>`, or by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from services.domain import Deployment
 
 Object = Mapping[str, Any]
 
+_QUOTED = re.compile(r'"([a-z0-9.-]+)"')
 _DEPLOYMENT, _SERVICE, _WORKLOAD = "seldon-deployment-id", "seldon-app", "app"
 
 
@@ -39,6 +41,11 @@ class Workloads:
         if owner := owner_of(workload, self._deployment.name, self._names):
             return owner
         return next((owner for name, owner in self._hashed.items() if f"{workload}-".startswith(f"{name}-")), None)
+
+    def named_in(self, words: str) -> frozenset[str]:
+        """The predictors whose Deployments, pods or Services are named in quotes, as in what Kubernetes refuses."""
+        names = _QUOTED.findall(words)
+        return frozenset(owner for name in names if (owner := self._services.get(name) or self.of(name)))
 
     def of_object(self, made: Object) -> str | None:
         """The predictor that a pod or Deployment belongs to: by its labels, by its name where it has none of them."""
