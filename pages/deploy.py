@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import format as fmt
 from app import reads, state
+from app.components import outage
 from app.components.confirm import confirm_delete
 from app.components.deploy_form import draw_deploy_form
 from app.components.history import draw_history
@@ -24,6 +25,7 @@ from services.domain import DeploymentStatus
 def existing(target: Target, status: DeploymentStatus, hindrance: str) -> None:
     namespace, name = target.namespace, target.name
     reads.prefetch((reads.history, namespace, name), (reads.events, namespace, name), (reads.status, namespace, name))
+    outage.draw_over()
     with boundary("The rollout"):
         draw_rollout(status)
     draw_manager(status)

@@ -122,13 +122,16 @@ class Forbidden(DecantError):
 
 
 class Unavailable(DecantError):
-    """A part does not answer. `part` is its name as the pages print it (MLflow, Prometheus, gateway, ...)."""
+    """A part does not answer. `part` is its name as the pages print it (MLflow, Prometheus, gateway, ...).
+
+    `does` is what it does instead of serving us, where that is not silence.
+    """
 
     exit_code = 5
 
-    def __init__(self, part: str, detail: str = "", hint: str = "") -> None:
-        super().__init__(f"{part} does not answer{f' ({detail})' if detail else ''}.", hint)
-        self.part, self.detail = part, detail
+    def __init__(self, part: str, detail: str = "", hint: str = "", *, does: str = "does not answer") -> None:
+        super().__init__(f"{part} {does}{f' ({detail})' if detail else ''}.", hint)
+        self.part, self.detail, self.does = part, detail, does
 
 
 class Rejected(DecantError):

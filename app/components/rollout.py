@@ -9,14 +9,14 @@ import streamlit as st
 
 from app import format as fmt
 from app import reads, state
-from app.components import dialogs
+from app.components import dialogs, outage
 from app.components.arms import draw_arm_title, draw_phase
 from app.components.arms import label as arms_label
 from app.components.signature_view import short_uri
 from app.components.way_up import draw_failure, draw_log, draw_timeline
 from app.guard import escape, guarded, show_error
 from services.domain import DeploymentStatus, Event, Phase, Predictor, PredictorStatus, Startup
-from services.errors import DecantError, NotFound
+from services.errors import DecantError, NotFound, Unavailable
 
 BUSY_S, CALM_S = 1.0, 5.0
 EVENTS_SHOWN = 30
@@ -36,6 +36,10 @@ def _live(namespace: str, name: str, settled_before: bool) -> None:
     except NotFound:  # drained and gone: the page says so and offers to bring it back
         reads.forget()
         st.rerun()
+    except Unavailable:
+        outage.look(well=False)
+        raise
+    outage.look(well=not status.message)
     events, unseen = _events(namespace, name)
     if status.settled != settled_before:
         dialogs.refresh_page()  # the rest of the page changes with it: links, links' absence, how often to look

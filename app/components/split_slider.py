@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from app import reads, state, theme
-from app.components import arms
+from app.components import arms, outage
 from app.components import base as bases
 from app.components.confirm import confirm_undo
 from app.components.history import describe
@@ -98,7 +98,7 @@ def draw_split_controls(status: DeploymentStatus) -> None:
     else:
         st.caption("Move the slider, then press “Move traffic”. Nothing restarts; only the shares change.")
     if move:
-        with boundary("Moving the traffic"), contested(FORM, status, shown=stale):
+        with boundary("Moving the traffic"), outage.noticed(), contested(FORM, status, shown=stale):
             done = services().operations.set_traffic(
                 deployment.namespace,
                 deployment.name,
@@ -163,7 +163,7 @@ def undo_button(status: DeploymentStatus) -> None:
         if read_split(newest.before) is None or status.managed_by:
             confirm_undo(status, newest)
             return
-        with boundary("The undo"):
+        with boundary("The undo"), outage.noticed():
             services().operations.undo(deployment.namespace, deployment.name, note=note())
             reads.forget()
             bases.renew(FORM, deployment.key, services().engine.get(deployment.namespace, deployment.name))

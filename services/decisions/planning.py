@@ -47,7 +47,8 @@ def make_plan(world: World, assessment: Assessment, kind: Kind) -> Plan:
         former = world.registry.aliased(name) if name and kind is not Kind.END else None
         engine = world.identity()
     except Unavailable as error:
-        raise Unavailable(error.part, error.detail, f"Nothing has been changed. {error.hint}".strip()) from error
+        hint = f"Nothing has been changed. {error.hint}".strip()
+        raise Unavailable(error.part, error.detail, hint, does=error.does) from error
     return Plan(
         kind=kind,
         test=test.id,

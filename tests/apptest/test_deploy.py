@@ -313,6 +313,32 @@ class TestBroken:
         button(app, "Move traffic").click().run()
         assert dashboard.engine.get("seldon", "wine").requested.as_dict() == {"a": 50, "b": 50}
 
+    def test_the_error_of_a_change_goes_when_what_was_silent_is_back(self, dashboard: Dashboard, monkeypatch):
+        from app import reads
+
+        dashboard.deploy("wine")
+        app = dashboard.open("deploy", deployment=KEY)
+        slider(app).set_value(50).run()
+
+        def fail(*_: object, **__: object) -> None:
+            raise Unavailable("The cluster", "nothing listens there")
+
+        with monkeypatch.context() as down:
+            down.setattr(dashboard.services.operations, "set_traffic", fail)
+            button(app, "Move traffic").click().run()
+        assert "The cluster does not answer" in texts(app)
+        dashboard.engine.notices["seldon", "wine"] = "What is shown is from 12:03"
+        reads.forget()
+        app.run()
+        assert "answers again" not in texts(app), "it is an old copy that is read"
+        dashboard.engine.notices.clear()
+        reads.forget()
+        app.run()
+        assert "The cluster does not answer" not in texts(app)
+        assert "answers again" in texts(app) and slider(app).value == 50
+        app.run()
+        assert "answers again" not in texts(app)
+
     def test_prometheus_down_is_said_where_its_number_would_be(self, dashboard: Dashboard):
         dashboard.deploy("wine")
         app = dashboard.open("deploy", deployment=KEY)  # nobody listens where the tests' Prometheus should be

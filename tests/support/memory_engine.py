@@ -54,6 +54,7 @@ class MemoryEngine:
         self.seen_models: dict[str, ModelFacts] = {}  # what it was told last
         self.startups: dict[tuple[str, str, str], Startup] = {}  # what `startup` says; else made of phase and log
         self.log_lines: dict[tuple[str, str, str], list[str]] = {}
+        self.notices: dict[tuple[str, str], str] = {}  # (namespace, name) -> what keeps the status from being fresh
         self.managers: dict[tuple[str, str], str] = {}  # (namespace, name) -> another tool that manages it
         self.unwritable: dict[
             tuple[str, str], str
@@ -196,6 +197,7 @@ class MemoryEngine:
             version=str(entry.version),
             predictors=tuple(self._predictor(deployment, p.name, p.replicas) for p in deployment.predictors),
             in_force=None if self.silent_gateway else deployment.split,
+            message=self.notices.get((deployment.namespace, deployment.name), ""),
             changed_by=entry.who,
             changed_at=entry.at,
             managed_by=self.managers.get((deployment.namespace, deployment.name), ""),

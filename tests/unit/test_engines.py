@@ -75,9 +75,11 @@ def test_credentials_that_the_cluster_refuses_are_said_to_be_refused(tmp_path: P
     script.refuse = (401, {"kind": "Status", "message": "Unauthorized"})
     with serving(script, tmp_path) as kubeconfig:
         chosen = choose_engine(kubernetes(tmp_path, kubeconfig))
-        with pytest.raises(Unavailable, match="credentials") as caught:
+        with pytest.raises(Unavailable, match="The cluster does not accept our credentials") as caught:
             chosen.checks["Kubernetes"]()
     assert "Sign in again" in caught.value.hint
+    for page in ("kubernetes.md", "troubleshooting.md"):
+        assert "The cluster does not accept our credentials" in (ROOT / "docs" / page).read_text()
 
 
 def test_any_answer_of_the_ingress_will_do_and_silence_will_not(tmp_path: Path) -> None:

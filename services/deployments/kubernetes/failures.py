@@ -56,8 +56,9 @@ def failure(status: int, content: bytes, method: str, path: str) -> DecantError:
     if status == 401:
         return Unavailable(
             PART,
-            "it does not accept our credentials: expired, or made for another cluster",
+            "expired, or made for another cluster",
             "Sign in again with the cluster's own tool, or renew the token in the kubeconfig; Decant reads it anew.",
+            does="does not accept our credentials",
         )
     if status == 403:
         return _forbidden(words, str((body.get("details") or {}).get("name") or ""), method, path)
