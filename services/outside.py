@@ -34,10 +34,12 @@ CLOCK_S = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A deployment as a look left it: what is known of it, the newest entry then, and a version not yet believed."""
+    """A deployment as a look left it: what is known of it, the newest entry then, the version that this accounts for,
+    and one that is not believed yet."""
 
     deployment: Deployment | None
     newest: int | None
+    version: str = ""
     candidate: str = ""
 
 
@@ -63,22 +65,24 @@ class OutsideChanges:
     def _of(self, status: DeploymentStatus) -> list[Change]:
         now = status.deployment
         key = (now.namespace, now.name)
+        seen = self._seen.get(key)
+        if seen and seen.version == status.version:
+            return []
         if self._store.intended_changes(*key):
             return []  # Decant is at it; the next look knows what came of it
         newest = next(iter(self._store.changes(*key, limit=1)), None)
         number = newest.id if newest else None
-        seen = self._seen.get(key)
         before = _before(seen, newest, now)
         change = _between(before, status, newest) if before is not None and status.managed_by else None
         if change is None or (seen and seen.candidate == status.version and seen.newest != number):
-            self._seen[key] = _Seen(now, number)
+            self._seen[key] = _Seen(now, number, status.version)
             return []
         if seen is None or seen.candidate != status.version:
-            self._seen[key] = _Seen(before, number, status.version)
+            self._seen[key] = _Seen(before, number, candidate=status.version)
             return []
         made = self._store.record_change(change)
         log.info("%s changed %s/%s: %s", change.who, *key, change.after if read_split(change.after) else "its manifest")
-        self._seen[key] = _Seen(now, made.id)
+        self._seen[key] = _Seen(now, made.id, status.version)
         return [made]
 
 

@@ -116,6 +116,16 @@ def test_a_copy_that_is_a_moment_old_does_not_read_as_moved_back(world: World) -
     assert [after for _, _, _, after in world.told] == ["a=50,b=50"]
 
 
+def test_a_deployment_that_stays_as_it_is_costs_no_query(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be hundreds, looked at every two seconds."""
+    world.patch(20)
+    world.look()
+    asked: list[object] = []
+    for name in ("changes", "intended_changes"):
+        monkeypatch.setattr(EvidenceStore, name, lambda *said, **more: asked.append(said) or [])
+    assert world.look(3) == [] == asked
+
+
 def test_a_change_that_decant_is_at_is_left_alone(world: World) -> None:
     world.patch(60)
     at = world.engine.get(*KEY).changed_at
