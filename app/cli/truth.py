@@ -58,15 +58,16 @@ def truth(
     ledger alone, as do rows sent to an arm of choice and rewards that can be negative. The same file twice changes
     nothing. A line that says something else than what is stored is counted apart and changes nothing without --replace.
     Refused are truths that are no number where the target is one, and rewards that the running A/B test cannot pay.
-    A file of which not one line could be used ends with exit code 2.
+    A truth of a single request, which no replay sent, earns nothing unless --reward says what. A file of which not one
+    line could be used, because all are wrong, unknown or contradict what is stored, ends with exit code 2.
 
     \b
     Example: python -m app truth labels.csv --dry-run
              python -m app truth labels.csv --reward bounded --scale 0.5
              python -m app truth --resend
     JSON: {"lines", "attached", "replaced", "kept", "contradicts", "contradictions": [{line, words}], "unknown",
-           "unknown_puids", "unanswered", "bad", "bad_lines": [{line, words}], "aside": {reason: count}, "fed",
-           "unfed", "feedback_error", "dry_run"}
+           "unknown_puids", "unanswered", "bad", "bad_lines": [{line, words}], "aside": {reason: count},
+           "unpriced", "fed", "unfed", "feedback_error", "dry_run"}
     """
     if bool(file) == resend:
         raise click.UsageError("Give a file, or --resend.")
@@ -160,6 +161,8 @@ def _put(report: Report, *, resent: bool) -> None:
         say("Nothing was changed: this was a dry run.")
     elif report.fed or report.unfed or resent:
         say(f"{report.fed:,} reward{'s' * (report.fed != 1)} reached the counters.")
+    if report.unpriced:
+        say(f"{report.unpriced_words}. Give the same file with `--reward bounded` (or hit, absolute, squared).")
     for sentence in report.aside_sentences:
         say(f"{sentence}.")
     if report.unfed:

@@ -155,6 +155,9 @@ def draw_report(report: Report) -> None:
             st.caption(f":red[And {fmt.count(more)} more bad line{'s' * (more != 1)}.]")
         if report.fed:
             st.caption(f":material/check: {_rewards(report.fed)} reached the arms' counters.")
+        if report.unpriced:
+            said = f"{report.unpriced_words}. Choose “{CHOSEN}” and attach the same file again."
+            st.warning(escape(said), icon=":material/money_off:")
         for sentence in report.aside_sentences:
             st.caption(f":material/inventory_2: {sentence}.")
         if report.unfed:

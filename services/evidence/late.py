@@ -42,6 +42,10 @@ class Pricing(Protocol):
         """The reward; None if there is no formula. Raises InvalidPayload if the formula cannot use the truth."""
         ...
 
+    def known(self, spec: Mapping[str, Any] | None) -> bool:
+        """Whether there is a formula."""
+        ...
+
     def counted(self, spec: Mapping[str, Any] | None) -> bool:
         """Whether such rewards are for the arms' counters, which only grow."""
         ...
@@ -74,12 +78,14 @@ class Attached:
     """One late truth and its fate; `words` says what was wrong, without a full stop at its end.
 
     `aside` says of each reward that stays in the ledger alone why; empty for those that a counter never takes.
+    `unpriced`: nothing says what the truth earns, so the row has no reward.
     """
 
     late: LateTruth
     fate: Fate
     words: str = ""
     aside: tuple[str, ...] = ()
+    unpriced: bool = False
 
 
 def attach(
@@ -107,7 +113,7 @@ def attach(
         if not rows[late.puid]:
             fates.append(Attached(late, Fate.UNKNOWN))
             continue
-        fate, words = Fate.KEPT, ""
+        fate, words, unpriced = Fate.KEPT, "", False
         reasons: list[str] = []
         for row in rows[late.puid]:
             if row["status"] == OutcomeStatus.PREDICTION_FAILED.value:
@@ -127,12 +133,13 @@ def attach(
                 fate, words = Fate.BAD, ". ".join(part.rstrip(".") for part in (error.sentence, error.hint) if part)
                 break
             if after is not None:
+                unpriced = unpriced or (after["reward"] is None and not pricing.known(spec))
                 replaced = _differs(row["truth"], after["truth"]) or _differs(row["reward"], after["reward"])
                 if fate is not Fate.CONTRADICTS:  # of another row of this puid, which is worth more words
                     fate = Fate.REPLACED if replaced else Fate.ATTACHED
                 changes.add(row, after, replaced)
                 reasons += [reason] if reason else []
-        fates.append(Attached(late, fate, words, tuple(reasons)))
+        fates.append(Attached(late, fate, words, tuple(reasons), unpriced))
     changes.write(who, why)
     return fates, changes.to_feed
 

@@ -89,13 +89,15 @@ def load_dataset(source: str | Path, max_mb: int | None = None) -> Dataset:
 
     Raises:
         NotFound: if there is neither.
-        InvalidInput: if the file is too large (over `max_mb` MiB), empty, not CSV or Parquet, or has columns without
-            a name or with the same one.
+        InvalidInput: if it is a folder, or the file is too large (over `max_mb` MiB), empty, not CSV or Parquet, or has
+            columns without a name or with the same one.
         Unavailable: if the disk does not let it be read.
     """
     bundled = BUNDLED.get(str(source))
     path = bundled or Path(source).expanduser()
     name = str(source) if bundled else path.name
+    if path.is_dir():
+        raise InvalidInput(f"{path} is a folder.", "Name the CSV or Parquet file in it.")
     if not path.is_file():
         raise NotFound("dataset", str(source), sorted(BUNDLED))
     if path.suffix.lower() not in SUFFIXES:

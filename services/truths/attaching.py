@@ -55,6 +55,9 @@ class Formula:
         found = formula(truth, prediction)
         return found if math.isfinite(found) else None
 
+    def known(self, spec: Mapping[str, Any] | None) -> bool:
+        return self.of(spec) is not None
+
     def counted(self, spec: Mapping[str, Any] | None) -> bool:
         formula = self.of(spec)
         return formula is None or formula.counted

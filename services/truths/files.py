@@ -171,8 +171,10 @@ def _reward(text: str) -> float:
 
 
 def open_truths(path: str | Path) -> IO[str]:
-    """A file of late truths, to be closed by the caller. Raises NotFound, Unavailable."""
+    """A file of late truths, to be closed by the caller. Raises NotFound, InvalidInput (a folder), Unavailable."""
     found = Path(path).expanduser()
+    if found.is_dir():
+        raise InvalidInput(f"{path} is a folder.", "Name the file with the truths in it.")
     if not found.is_file():
         raise NotFound("file", str(path))
     try:

@@ -29,6 +29,7 @@ class Report:
         bad: lines that cannot be used; `bad_lines` are the first few, by line.
         fed: rewards that have reached their arm's counter.
         unfed: rewards that should have and have not; `feedback_error` is the last error.
+        unpriced: truths attached without a reward: no replay sent their rows, and no formula was given.
         aside: by reason, how many rewards stay in the ledger alone because they say nothing of what serves now.
     """
 
@@ -42,6 +43,7 @@ class Report:
     bad: int = 0
     fed: int = 0
     unfed: int = 0
+    unpriced: int = 0
     feedback_error: str = ""
     dry_run: bool = False
     unknown_puids: list[str] = field(default_factory=list)
@@ -51,13 +53,23 @@ class Report:
 
     @property
     def useless(self) -> bool:
-        """Whether there were lines, and not one of them says anything of an answer that is in the ledger."""
-        return 0 < self.lines == self.bad + self.unknown + self.unanswered
+        """Whether there were lines and not one was of use: none that the ledger holds now, or held before."""
+        return 0 < self.lines == self.bad + self.unknown + self.unanswered + self.contradicts
 
     @property
     def aside_sentences(self) -> list[str]:
         """How many rewards stay in the ledger alone and why, most first."""
         return [aside_sentence(*item) for item in sorted(self.aside.items(), key=lambda item: (-item[1], item[0]))]
+
+    @property
+    def unpriced_words(self) -> str:
+        """How many truths earn nothing, and why, without a full stop; "" if there are none."""
+        if not self.unpriced:
+            return ""
+        those, verb = ("1 truth", "has") if self.unpriced == 1 else (f"{self.unpriced:,} truths", "have")
+        row = "its row" if self.unpriced == 1 else "their rows"
+        verb = "would have" if self.dry_run else verb
+        return f"{those} {verb} no reward, because no replay sent {row} and none was named"
 
     def add_aside(self, words: Iterable[str]) -> None:
         for one in words:
@@ -83,4 +95,5 @@ class Report:
         else:
             if one.fate is Fate.CONTRADICTS and len(self.contradictions) < NAMED:
                 self.contradictions.append(BadLine(one.late.line, one.words))
+            self.unpriced += one.unpriced
             setattr(self, one.fate.value, getattr(self, one.fate.value) + 1)

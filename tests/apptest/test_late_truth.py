@@ -127,3 +127,12 @@ def test_files_that_cannot_be_used_are_refused_in_words(late: Late, text: str, w
     assert not app.exception
     assert words in texts(app)
     assert "Attach" not in [b.label for b in app.button]
+
+
+def test_truths_of_single_requests_without_a_formula_are_said_to_earn_nothing(late: Late) -> None:
+    late.store.ledger.record([outcome(9, "b", None, puid="one", truth=None, reward=None, at=datetime.now(UTC))])
+    app = press(upload(late.open(), "puid,truth\none,6\n"), "Attach")
+    assert not app.exception
+    said = texts(app)
+    assert "1 truth has no reward, because no replay sent its row and none was named." in said
+    assert "Choose “By one formula” and attach the same file again." in said

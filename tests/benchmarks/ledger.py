@@ -172,6 +172,9 @@ class _Pricing:
     def reward(self, *_: object) -> None:
         return None
 
+    def known(self, _: object) -> bool:
+        return True
+
     def counted(self, _: object) -> bool:
         return False
 

@@ -150,5 +150,8 @@ class NearTruth:
             raise InvalidPayload("truth", f"“{truth}” is not a number")
         return max(0.0, 1 - abs(truth - prediction))
 
+    def known(self, spec: Mapping[str, Any] | None) -> bool:
+        return spec is not None
+
     def counted(self, spec: Mapping[str, Any] | None) -> bool:
         return self._counted

@@ -68,6 +68,8 @@ def test_what_is_there_is_replaced_only_when_asked_for(store: EvidenceStore, tru
     report = json.loads(decant("truth", "-", "--json", input=other).stdout)
     assert (report["kept"], report["contradicts"]) == (0, 1)
     told = decant("truth", "-", input=other)
+    assert told.exit_code == 2, "not one line was of use"
+    assert decant("truth", "-", input=other + "r1-0-1,6\n").exit_code == 0
     assert "1 contradicts what is stored, which stays; use --replace to replace it." in told.stderr
     assert "Line 2: the truth stored for r1-0-0 is 5, the file says 7." in told.stderr
     replaced = decant("truth", "-", "--replace", "--reward", "squared", "--why", "typo", "--json", input=other)
@@ -111,6 +113,21 @@ def test_files_that_cannot_be_used(store: EvidenceStore, tmp_path: Path) -> None
     result = decant("truth", str(tmp_path / "odd.csv"))
     assert result.exit_code == 2 and "no column “puid”" in result.stderr
     assert decant("truth", str(tmp_path / "none.csv")).exit_code == 3
+    folder = decant("truth", str(tmp_path))
+    assert folder.exit_code == 2 and f"{tmp_path} is a folder." in folder.stderr
+
+
+def test_truths_that_earn_nothing_are_counted_with_what_to_do(store: EvidenceStore) -> None:
+    store.ledger.record([outcome(n, puid=f"single-{n}", replay=None, truth=None, reward=None) for n in (1, 2)])
+    text = "puid,truth\nsingle-1,6\nsingle-2,6\nr1-0-0,5\n"
+    dry = decant("truth", "-", "--dry-run", input=text)
+    assert "2 truths would have no reward, because no replay sent their rows and none was named." in dry.stderr
+    told = decant("truth", "-", input=text)
+    assert told.exit_code == 0 and "2 truths have no reward, because no replay" in told.stderr
+    assert "Give the same file with `--reward bounded`" in told.stderr
+    answer = json.loads(decant("truth", "-", "--reward", "bounded", "--json", input=text).stdout)
+    assert (answer["attached"], answer["kept"], answer["unpriced"]) == (2, 1, 0)
+    assert all(o.reward is not None for o in store.outcomes("seldon", "wine") if o.puid.startswith("single"))
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])

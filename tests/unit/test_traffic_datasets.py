@@ -68,6 +68,8 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: str | bytes, words: 
 def test_other_refusals(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="wine-quality"):
         load_dataset("beer-quality")
+    with pytest.raises(InvalidInput, match="is a folder"):
+        load_dataset(tmp_path)
     with pytest.raises(InvalidInput, match="neither CSV nor Parquet"):
         load_dataset(written(tmp_path, "x", "data.xlsx"))
     with pytest.raises(InvalidInput, match="cannot be read as Parquet"):
