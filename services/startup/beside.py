@@ -33,7 +33,7 @@ BESIDE_MODEL: tuple[Known, ...] = (
         "seldon-out-of-memory",
         (state(rf"{_SELDON} .*(?:OOMKilled|out of memory)"),),
         "Seldon's own container, seldon-container-engine, ran out of memory and was killed; the model was not.",
-        "Its limit is another than the model's, which Decant sets: "
+        "Decant sets the model's limit and not this one. It is in "
         + _SELDONS_LIMITS.format(setting="executor.resources.memoryLimit (EXECUTOR_DEFAULT_MEMORY_LIMIT)")
         + ".",
     ),

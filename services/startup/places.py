@@ -144,6 +144,18 @@ PLACES: tuple[Known, ...] = (
         "set runAsNonRoot, in the deployment or by a rule of the cluster.",
     ),
     Known(
+        "no-program",
+        (
+            state(
+                r"container (?P<container>[\w.-]+):? .*exec: \"?(?P<program>[^\s\":]+)\"?: "
+                r".*(?:not found|no such file)"
+            ),
+            state(r"RunContainerError|CreateContainerError|StartError"),
+        ),
+        "The image of the container {container} has no program “{program}”, with which it is to be started.",
+        "Check image and command: Seldon's images bring theirs, and an image of your own has to be made for Seldon.",
+    ),
+    Known(
         "config-refused",
         (state(r"CreateContainerConfigError: (?P<why>.+)"),),
         "A container cannot be configured: {why}.",

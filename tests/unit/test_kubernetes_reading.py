@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from services.deployments.kubernetes.failures import ApiRefused, failure
+from services.deployments.kubernetes.happenings import told as events_told
 from services.deployments.kubernetes.ownership import foreign_manager, others_in
 from services.deployments.kubernetes.pods import view
 from services.deployments.kubernetes.refusals import problems, translated
@@ -46,6 +47,7 @@ def container(**state: Any) -> list[dict[str, Any]]:
     return [{"name": "classifier", "ready": False, "restartCount": 0, **state}]
 
 
+NOW = "2026-11-02T10:00:00Z"
 FETCHER = "classifier-model-initializer"
 
 
@@ -243,6 +245,29 @@ def test_pods_of_another_namespace_are_not_ours() -> None:
     assert status.predictor("b").phase is Phase.PENDING
     status = status_of(stored(state="Creating", observedGeneration=2), [pod(phase="Failed", message="here")], None)
     assert status.predictor("b").reason.endswith("here")
+
+
+def test_an_event_names_the_container_that_it_is_about() -> None:
+    def event(message: str, path: str | None) -> dict[str, Any]:
+        about = {"name": "wine-a-0-classifier-7d9-x", **({"fieldPath": path} if path else {})}
+        return {"involvedObject": about, "reason": "Unhealthy", "message": message, "lastTimestamp": NOW}
+
+    found = events_told(
+        [
+            event("Readiness probe failed", "spec.containers{seldon-container-engine}"),
+            event("Liveness probe failed", "spec.initContainers{istio-proxy}"),
+            event("Container classifier failed liveness probe, will be restarted", "spec.containers{classifier}"),
+            event("node is not ready", None),
+        ],
+        "wine",
+        Workloads(WINE),
+    )
+    assert [e.message for e in found] == [
+        "Unhealthy: seldon-container-engine: Readiness probe failed",
+        "Unhealthy: istio-proxy: Liveness probe failed",
+        "Unhealthy: Container classifier failed liveness probe, will be restarted",
+        "Unhealthy: node is not ready",
+    ]
 
 
 def test_what_the_operator_complains_about_is_told() -> None:

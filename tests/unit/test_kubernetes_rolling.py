@@ -64,6 +64,15 @@ def test_a_new_pod_that_crashes_shows_while_the_old_one_answers(state: str) -> N
     assert not status.settled
 
 
+def test_a_pod_that_its_node_put_out_does_not_speak_for_the_one_that_replaces_it() -> None:
+    evicted = pod("a", 1, {}, template="1")
+    evicted["status"] = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+    alone = read(evicted, GOOD_B).predictor("a")
+    assert (alone.phase, "low on resource" in alone.reason) == (Phase.FAILED, True)
+    replaced = read(evicted, pod("a", 2, STARTS, template="1"), GOOD_B).predictor("a")
+    assert (replaced.phase, "environment, then model" in replaced.reason) == (Phase.LOADING, True)
+
+
 def test_the_arm_whose_model_stays_is_ready_meanwhile() -> None:
     status = read(OLD_A, pod("a", 2, STARTS, uri="s3://m/2", template="2"), GOOD_B)
     assert (status.predictor("a").phase, status.predictor("a").updating) == (Phase.LOADING, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,8 @@ from services.errors import DecantError
 log = logging.getLogger(__name__)
 
 Object = Mapping[str, Any]
+
+_FIELD = re.compile(r"[cC]ontainers\{([^}]+)\}")
 
 
 def announce(cluster: Cluster, about: Object, reason: str, what: str, note: ChangeNote) -> None:
@@ -69,6 +72,12 @@ def told(events: Iterable[Object], deployment: str, workloads: Workloads) -> lis
         ) or read_time((event.get("metadata") or {}).get("creationTimestamp"))
         if at is not None:
             times = f" ({event['count']} times)" if (event.get("count") or 1) > 1 else ""
-            message = f"{event.get('reason', '')}: {event.get('message', '')}{times}".lstrip(": ")
+            message = f"{event.get('reason', '')}: {_container(event)}{event.get('message', '')}{times}".lstrip(": ")
             found.append(Event(at, str(event.get("type") or "Normal"), message, owner or ""))
     return sorted(found, key=lambda e: e.at)
+
+
+def _container(event: Object) -> str:
+    """The container that a kubelet speaks of, where its message does not say so: which probe failed, say."""
+    found = _FIELD.search(str((event.get("involvedObject") or {}).get("fieldPath") or ""))
+    return f"{found[1]}: " if found and found[1] not in str(event.get("message", "")) else ""

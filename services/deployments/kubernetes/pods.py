@@ -114,6 +114,8 @@ def _progress(parts: Sequence[Part]) -> tuple[Phase, str]:
         )
         if awaited and not first.begun:
             return Phase.LOADING, f"{awaited.name} starts before the model is fetched"
+        if first.role is Role.DOWNLOAD and not first.begun:
+            return Phase.LOADING, f"init container {first.name} is about to fetch the model"
         does = "fetches the model" if first.role is Role.DOWNLOAD else "runs before the model is fetched"
         return Phase.LOADING, f"init container {first.name} {does}"
     models = [part for part in parts if part.role is Role.MODEL]

@@ -56,7 +56,8 @@ class Divided:
 
 
 def divided(pods: Sequence[Object], wanted: Predictor, apps_deployments: Sequence[Object] = ()) -> Divided:
-    """Tell the pods apart. Those that are being deleted are in neither part.
+    """Tell the pods apart. Those that are being deleted are in neither part, nor are those that have ended
+    and are replaced: what a node has put out stays in the list.
 
     Of before is a pod whose init container fetched another model than the wanted one; all, where the template of their
     Deployment does not hold what is wanted; or one of another template than the newest of its Deployment. Which that is
@@ -64,7 +65,8 @@ def divided(pods: Sequence[Object], wanted: Predictor, apps_deployments: Sequenc
     that does not, if there are enough without that pod.
     """
     known = {str(_metadata(one).get("name")): one for one in apps_deployments}
-    live = [pod for pod in pods if not _metadata(pod).get("deletionTimestamp")]
+    kept = [pod for pod in pods if not _metadata(pod).get("deletionTimestamp")]
+    live = [pod for pod in kept if not (_has_ended(pod) and any(_replaces(other, pod) for other in kept))]
     before = [pod for pod in live if other_model(pod, wanted)]
     rest = [pod for pod in live if pod not in before]
     for workload in {_label(pod, _WORKLOAD) for pod in rest}:
@@ -210,6 +212,16 @@ def confirmed(found: Sequence[PredictorStatus], word: Word) -> tuple[PredictorSt
 
 def _is_ready(pod: Object) -> bool:
     return pod_reading.view(pod).phase is Phase.READY
+
+
+def _has_ended(pod: Object) -> bool:
+    return (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
+
+
+def _replaces(other: Object, ended: Object) -> bool:
+    """Whether a pod was made from the template of one that has ended, after it."""
+    same = all(_label(other, name) == _label(ended, name) for name in (_WORKLOAD, _TEMPLATE))
+    return same and not _has_ended(other) and _made(other) > _made(ended)
 
 
 def _metadata(pod: Object) -> Object:

@@ -24,7 +24,7 @@ BUDGETS_S = (1200, 2400, 3600, 7200)
 GIVEN_UP = "Seldon's operator gave it up"
 _MOUNT = re.compile(r"MountVolume\.SetUp failed")
 _ABSENT_SECRET = re.compile(r'^secret "([^"]+)" not found')
-_OF_CONTAINER = re.compile(r"\bContainer (?P<name>\S+) failed (?:liveness|startup) probe")
+_OF_CONTAINER = re.compile(r"^\w+: ([\w.-]+): |\bcontainer (\S+) failed (?:liveness|startup) probe", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def _traces(seen: Seen, pod: Object | None) -> Traces:
     return Traces(
         log=[*(line.text for line in seen.log), *_last_words(telling)] if failed else (),
         states=[*_states(pod, found), *(line for part in telling for line in _lines(part))],
-        events=[said for said in seen.events if _concerns(said, telling, begun=any(part.begun for part in parts))],
+        events=list(_events(seen.events, parts, telling)),
         conditions=conditions,
         store_secrets={seen.secret, *_store_secrets(pod, parts)},
     )
@@ -115,12 +115,15 @@ def _store_secrets(pod: Object, parts: Sequence[Part]) -> Iterator[str]:
         yield from _ABSENT_SECRET.findall(said)
 
 
-def _concerns(event: str, telling: Sequence[Part], *, begun: bool) -> bool:
-    """Events say of some things which container they are about; what is mounted is there before any begins."""
-    if begun and _MOUNT.search(event):
-        return False
-    named = _OF_CONTAINER.search(event)
-    return named is None or not telling or named["name"] in [part.name for part in telling]
+def _events(events: Iterable[str], parts: Sequence[Part], telling: Sequence[Part]) -> Iterator[str]:
+    """Without those about other containers, and without what failed to be mounted before any container began."""
+    begun, others = any(part.begun for part in parts), {part.name for part in parts if part not in telling}
+    for said in events:
+        named = _OF_CONTAINER.search(said)
+        if named and (named[1] or named[2]) in others:
+            continue
+        if not (begun and _MOUNT.search(said)):
+            yield said
 
 
 def _states(pod: Object, found: PodView) -> Iterator[str]:
