@@ -65,7 +65,8 @@ def page() -> None:
     with boundary("The publication of models"):
         hindrance = UNDER_WAY if draw_publication(target) else ""
     if target.status is not None:
-        st.caption(f"last changed by {target.status.changed_by or fmt.NONE}, {fmt.ago(target.status.changed_at)}")
+        who, at = target.status.changed_by or fmt.NONE, fmt.clock(target.status.changed_at, state.zone())
+        st.caption(f"last changed by {escape(who)} at {at}")  # no age: this part of the page does not refresh by itself
         existing(target, target.status, hindrance)
         return
     if target.gone and not hindrance:

@@ -39,7 +39,14 @@ def time_axis(begin: str, end: str) -> dict[str, Any]:
     }
 
 
-def change_marks(found: Sequence[tuple[Any, str, str, str]]) -> dict[str, Any]:
+WHOLE = ((0.0, 1.0),)
+AROUND_WORDS = ((0.0, 0.3), (0.7, 1.0))
+"""Which heights of a chart its marks cross: all, or what the words in the middle of an empty one leave."""
+
+
+def change_marks(
+    found: Sequence[tuple[Any, str, str, str]], heights: Sequence[tuple[float, float]] = WHOLE
+) -> dict[str, Any]:
     """Vertical lines on an axis of their own (`MARKS_AXIS`), as one trace; each hovers with who did what and why.
 
     Args:
@@ -50,9 +57,10 @@ def change_marks(found: Sequence[tuple[Any, str, str, str]]) -> dict[str, Any]:
     texts: list[str] = []
     for at, who, what, why in found:
         text = label_text(f"{who}: {what}" + (f" — {why}" if why else ""))
-        x += [at, at, None]
-        y += [0, 1, None]
-        texts += [text, text, ""]
+        for low, high in heights:
+            x += [at, at, None]
+            y += [low, high, None]
+            texts += [text, text, ""]
     return {
         "type": "scatter",
         "mode": "lines",

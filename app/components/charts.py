@@ -15,7 +15,7 @@ import streamlit as st
 
 from app import format as fmt
 from app import theme
-from app.components.chart_parts import MARKS_AXIS, change_marks, local_time, time_axis
+from app.components.chart_parts import AROUND_WORDS, MARKS_AXIS, WHOLE, change_marks, local_time, time_axis
 from app.components.history import describe
 from app.components.live_chart import live_chart
 from services.domain import Change
@@ -63,7 +63,7 @@ def figure(
     marks_inside = [m for m in marks if data.start <= fmt.aware(m.at) <= data.end]
     if marks_inside:
         found = [(local_time(m.at, zone), m.who, describe(m), m.reason) for m in marks_inside]
-        traces.append({**change_marks(found), "showlegend": False})
+        traces.append({**change_marks(found, AROUND_WORDS if data.empty else WHOLE), "showlegend": False})
     return {"data": traces, "layout": _layout(data, zone, since, counted)}
 
 

@@ -60,7 +60,7 @@ def draw_card(
                     width="content",
                 )
                 _draw_phase(status.predictor(predictor.name))
-        st.html(split_bars(status.requested, status.in_force, colors))
+        st.html(split_bars(status, colors))
         st.caption(_last_change(status, last, now))
         where = {Param.DEPLOYMENT: deployment.key}
         with st.container(horizontal=True, gap="xxsmall"):
@@ -73,12 +73,14 @@ def _line() -> DeltaGenerator:
     return st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
 
 
-def split_bars(requested: Split, in_force: Split | None, colors: dict[str, str]) -> str:
+def split_bars(status: DeploymentStatus, colors: dict[str, str]) -> str:
     """The split as HTML: one bar when what was asked is in force, else one for each, named."""
+    requested, in_force = status.requested, status.in_force
     if in_force is not None and in_force.as_dict() == requested.as_dict():
         return _bar("in force", requested, colors)
     if in_force is None:
-        return _bar("asked for; what is in force cannot be read", requested, colors)
+        missing = "not in force yet" if status.beginning else "what is in force cannot be read"
+        return _bar(f"asked for; {missing}", requested, colors)
     return _bar("asked for", requested, colors) + _bar("in force", in_force, colors)
 
 

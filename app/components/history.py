@@ -89,7 +89,7 @@ def _short(split: Split, names: dict[str, str]) -> str:
     return " / ".join(f"{names.get(name, name)} {percent}{fmt.THIN}%" for name, percent in split.shares)
 
 
-def draw_history(changes: Sequence[Change], zone: tzinfo, empty: str = "Nobody changed anything.") -> None:
+def draw_history(changes: Sequence[Change], zone: tzinfo, empty: str = "Nobody changed anything with Decant.") -> None:
     """A table of changes, newest first as given."""
     if not changes:
         st.caption(empty)

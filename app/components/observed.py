@@ -114,7 +114,9 @@ def draw_live_split(namespace: str, name: str) -> None:
 
 
 def _draw_words(status: DeploymentStatus, seen: Sequence[Observed], since: datetime | None, trouble: str) -> None:
-    if status.in_force is None:
+    if status.beginning:
+        st.caption("No split is in force yet: no arm is ready.")
+    elif status.in_force is None:
         st.caption(":orange[Which split is in force cannot be read now.]")
     elif status.in_force.as_dict() != status.requested.as_dict():
         st.caption(f":orange[Still in force: {status.in_force}; requested: {status.requested}.]")
@@ -168,7 +170,8 @@ def _row(status: DeploymentStatus, predictor: str, seen: Observed | None) -> str
     )
     name = escape(arms.label(status.deployment, predictor))
     words = escape(seen.sentence) + (" ⚠" if seen.outside else "") if seen else "observed —"
-    force = f"{in_force} %" if in_force is not None else "unknown"
+    unread = "not yet" if status.beginning else "unknown"
+    force = f"{in_force} %" if in_force is not None else unread
     return (
         f'<div style="margin:.15rem 0 .9rem"><div style="display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;'
         f'align-items:baseline"><b>{arms.dot(place)}{name}</b><span>requested <b>{requested} %</b></span>'

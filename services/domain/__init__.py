@@ -28,7 +28,7 @@ from services.domain.evidence import (
     Prediction,
     plain_reason,
 )
-from services.domain.findings import Finding, Fix, ModelFacts, Severity
+from services.domain.findings import RIGHTS, Finding, Fix, ModelFacts, Severity
 from services.domain.person import Person, Role
 from services.domain.resources import Resources
 from services.domain.startup import Diagnosis, Startup, StartupStep, Step, StepState
@@ -41,6 +41,7 @@ __all__ = [
     "PAIRED",
     "PINNED",
     "PROTOCOLS",
+    "RIGHTS",
     "SELDON",
     "V2",
     "Arm",

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+RIGHTS = "rights"
+"""The topic of what Decant or a person may not do."""
+
 
 class Severity(StrEnum):
     """How much a finding matters."""

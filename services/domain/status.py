@@ -63,6 +63,12 @@ class DeploymentStatus:
         return self.deployment.split
 
     @property
+    def beginning(self) -> bool:
+        """Whether no live arm answers yet, and nothing keeps the rest from being read: no route is to be expected."""
+        live = [p.name for p in self.deployment.live]
+        return self.in_force is None and not self.message and not any(self.predictor(name).ready for name in live)
+
+    @property
     def settled(self) -> bool:
         """True when every predictor is ready, nothing is being replaced and the gateway does what was asked."""
         ready = all(p.phase is Phase.READY and not p.updating and p.ready == p.desired for p in self.predictors)

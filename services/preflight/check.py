@@ -17,8 +17,8 @@ import yaml
 
 from services.deployments.engine import Engine
 from services.deployments.unsent import unsent
-from services.domain import ChangeNote, Deployment, Finding, Phase, Predictor, Severity
-from services.errors import Conflict, DecantError, InvalidDeployment, Unavailable
+from services.domain import RIGHTS, ChangeNote, Deployment, Finding, Phase, Predictor, Severity
+from services.errors import Conflict, DecantError, Forbidden, InvalidDeployment, Unavailable
 from services.jobs.publications import Prepared
 from services.preflight.pair import compare
 from services.publishing.stored_models import StoredModels
@@ -196,6 +196,8 @@ class Preflight:
         said = _answer(asked, "The engine")
         found = [_told(said, "engine")] if isinstance(said, Finding) else said
         refused = dry.exception() if dry.done() else None
+        if isinstance(refused, Forbidden) and any(f.topic == RIGHTS and f.severity is Severity.BLOCKS for f in found):
+            return found  # the same missing right, in the API server's words
         # Another owner is asked about by whoever applies it, and may be taken over from.
         if isinstance(refused, DecantError) and not isinstance(refused, Conflict | Unavailable):
             found.append(_block("engine", refused.sentence, refused.hint))

@@ -352,6 +352,21 @@ class TestBroken:
         assert "unknown" in html(app)
         assert "Which split is in force cannot be read now" in texts(app)
 
+    def test_a_split_that_cannot_be_in_force_yet_is_no_alarm(self, dashboard: Dashboard):
+        dashboard.deploy("wine")
+        dashboard.engine.silent_gateway = True
+        dashboard.engine.phases |= {("seldon", "wine", arm): (Phase.LOADING, "") for arm in "ab"}
+        app = dashboard.open("deploy", deployment=KEY)
+        assert "No split is in force yet: no arm is ready." in texts(app) and "not yet" in html(app)
+        assert "cannot be read" not in texts(app)
+        assert "asked for; not in force yet" in html(dashboard.open("overview"))
+
+    def test_who_changed_it_last_is_said_with_the_time_of_day(self, dashboard: Dashboard):
+        dashboard.deploy("wine")
+        at = dashboard.engine.get("seldon", "wine").changed_at
+        app = dashboard.open("deploy", deployment=KEY)
+        assert f"last changed by ann at {at:%H:%M:%S}" in texts(app), "an age would stand still"
+
     def test_the_history_down(self, dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch):
         dashboard.deploy("wine")
 

@@ -34,6 +34,10 @@ def test_the_card_says_who_manages_it(foreign: Dashboard):
     assert "managed by argocd-controller" in texts(foreign.open("overview"))
 
 
+def test_its_history_does_not_claim_that_nobody_changed_it(foreign: Dashboard):
+    assert "Nobody changed anything with Decant." in texts(foreign.open("deploy", deployment=KEY))
+
+
 def test_its_traffic_is_moved_only_after_the_tick(foreign: Dashboard):
     app = foreign.open("deploy", deployment=KEY)
     assert "may put its own state back" in texts(app)

@@ -106,6 +106,14 @@ def test_a_mark_tells_who_what_and_why():
     assert mark["yaxis"] == "y2"
 
 
+def test_marks_in_an_empty_chart_leave_room_for_its_words():
+    assert figure(data(a=(1, 1, 1, 1)), ["a"], [change()])["data"][-1]["y"] == [0, 1, None]
+    (marks,) = figure(data(), ["a"], [change()])["data"]
+    assert all(low == high for low, high in zip(marks["x"][::3], marks["x"][1::3], strict=True))
+    assert not [y for y in marks["y"] if y is not None and 0.3 < y < 0.7]
+    assert list(zip(marks["y"][::3], marks["y"][1::3], strict=True)) == [(0, 0.3), (0.7, 1)]
+
+
 def test_naive_times_from_the_store_are_utc():
     made = figure(data(a=(1, 2, 3, 4)), ["a"], [change(at=TIMES[1].replace(tzinfo=None))])
     assert made["data"][-1]["x"][0] == "2026-03-01 12:00:05"

@@ -12,6 +12,7 @@ import pytest
 from services.deployments import local_preflight
 from services.deployments.pins import clashes, pinned, requirements
 from services.domain import (
+    RIGHTS,
     ChangeNote,
     Deployment,
     Finding,
@@ -23,7 +24,7 @@ from services.domain import (
     Provenance,
     Severity,
 )
-from services.errors import InvalidInput, NotFound, Unavailable
+from services.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from services.jobs.publications import Prepared
 from services.preflight import check as checking
 from services.preflight.check import Preflight, Report
@@ -289,6 +290,18 @@ def test_a_model_that_has_to_be_copied_first_is_said_to(engine: MemoryEngine) ->
 
     report = Preflight(engine, find, prepare).check(WINE, note=NOTE)
     assert any("copied to s3://store/m-a first" in f.what for f in report.fine)
+
+
+def test_a_missing_right_counts_once(engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise Forbidden("The cluster does not let bob create seldondeployments.", "Ask for it.")
+
+    monkeypatch.setattr(engine, "apply", refused)
+    assert [f.what for f in checked(engine).blocks] == ["The cluster does not let bob create seldondeployments."]
+    engine.findings = [Finding(BLOCKS, RIGHTS, "Decant's account may not create seldondeployments.", "Bind the Role.")]
+    assert [f.what for f in checked(engine).blocks] == ["Decant's account may not create seldondeployments."]
+    engine.findings = [Finding(WARNS, RIGHTS, "Decant's account may not list events.", "Bind the Role.")]
+    assert [f.what for f in checked(engine).blocks] == ["The cluster does not let bob create seldondeployments."]
 
 
 def test_an_engine_that_is_away_is_a_warning(engine: MemoryEngine) -> None:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from services.deployments.kubernetes.cluster import Cluster
 from services.deployments.kubernetes.seldon import GROUP, PLURAL
-from services.domain import Finding, Severity
+from services.domain import RIGHTS, Finding, Severity
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-TOPIC = "rights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +66,14 @@ def findings(cluster: Cluster, namespace: str, *, exists: bool, person: str, v2:
         without = "it cannot be applied" if right is writes else right.what_for
         yield Finding(
             Severity.BLOCKS if right is writes else Severity.WARNS,
-            TOPIC,
+            RIGHTS,
             f"{who} not {right.verb} {right.plural} in namespace {namespace}: {without}.",
             f"Bind the Role {right.role} of manifests/decant/rights; or `kubectl create role "
             f"decant-{right.verb}-{right.resource} -n {namespace} --verb={right.verb} --resource={right.plural}`, "
             "and a rolebinding of that name.",
         )
     if not missing:
-        yield Finding(Severity.FINE, TOPIC, f"The rights in namespace {namespace} suffice.")
+        yield Finding(Severity.FINE, RIGHTS, f"The rights in namespace {namespace} suffice.")
 
 
 def allowed(cluster: Cluster, namespace: str, right: Right, person: str = "") -> bool:
