@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from app.cli.options import F, deployment_key, json_option, namespace_option, note, services, take_over_option
+from app.cli.options import (
+    F,
+    deployment_key,
+    json_option,
+    namespace_option,
+    needed_why,
+    note,
+    services,
+    take_over_option,
+)
 from app.cli.output import put_json, put_table, say
 
 if TYPE_CHECKING:
@@ -22,7 +31,7 @@ POLL_S = 0.5
 UNFINISHED = 5
 """The exit code of a decision that still waits for a part: it goes on by itself, the caller should look again."""
 
-reason_option = click.option("--reason", required=True, help="Why; kept in the history and in MLflow.")
+reason_option = needed_why("--reason", "in the history and in MLflow")
 override_option = click.option(
     "--override", is_flag=True, help="Decide against red checks or the verdict; what was overridden is recorded."
 )

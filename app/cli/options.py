@@ -29,6 +29,18 @@ namespace_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 why_option = click.option("--why", default="", help="Why; kept in the history.")
 
+
+def needed_why(name: str, kept: str) -> Callable[[F], F]:
+    """An option that takes a reason and cannot do without; `kept` says where the reason stays."""
+
+    def filled(_: click.Context, parameter: click.Parameter, value: str) -> str:
+        if not value.strip():
+            raise click.BadParameter("the reason is blank; say in a few words why", param=parameter)
+        return value
+
+    return click.option(name, required=True, callback=filled, help=f"Why; kept {kept}.")
+
+
 take_over_option = click.option(
     "--take-over", is_flag=True, help="Change it although another tool (kubectl, Git) manages it."
 )

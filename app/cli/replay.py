@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from app.cli.jobs import RERUN_HINT, check_done, follow
 from app.cli.options import (
@@ -130,12 +131,13 @@ def replay(
     found, label = find_dataset(built, dataset or ("" if run_id else "wine-quality"), run_id)
     check_fit(built, deployment, asked, found, target, together=mode is ReplayMode.LIVE)
     given = read_scale(scale)
+    scaled = click.get_current_context().get_parameter_source("scale") is not ParameterSource.DEFAULT
     spec = ReplaySpec(
         namespace=namespace,
         deployment=name,
         dataset=found,
         target=target,
-        reward=make_reward(reward, 1.0 if given is None else given, formula, found, target),
+        reward=make_reward(reward, 1.0 if given is None else given, formula, found, target, scaled=scaled),
         mode=mode,
         predictor=predictor,
         arms=pair,

@@ -72,17 +72,22 @@ def check_fit(
         say(f"Careful: {words}")
 
 
-def make_reward(kind: str, scale: float, formula: str, dataset: str, target: str) -> Reward:
-    """The reward asked for; what to know about it goes to stderr. Raises InvalidInput."""
+def make_reward(kind: str, scale: float, formula: str, dataset: str, target: str, *, scaled: bool = False) -> Reward:
+    """The reward asked for; what to know about it goes to stderr. `scaled`: the scale was asked for too.
+
+    Raises InvalidInput.
+    """
     from services.traffic.datasets import load_dataset
     from services.traffic.reward_check import check_reward, truths_words
-    from services.traffic.rewards import LEDGER_ONLY, Reward, RewardKind, default_reward
+    from services.traffic.rewards import LABELS, LEDGER_ONLY, Reward, RewardKind, default_reward
 
     truths = load_dataset(dataset).truths(target)
     if formula and kind not in (AUTO, "formula"):
         raise InvalidInput("--formula goes with --reward formula.")
     name = "formula" if formula else kind
     chosen = default_reward(truths).kind if name == AUTO else RewardKind(name)
+    if scaled and chosen is not RewardKind.BOUNDED:
+        raise InvalidInput(f"--scale goes with --reward bounded; {LABELS[chosen].partition(':')[0].lower()} has none.")
     reward = Reward(chosen, scale, formula)
     note = check_reward(reward, truths)
     for words in filter(None, (truths_words(truths, target), note, reward.warning)):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from app.cli.options import deployment_key, json_option, namespace_option, services, why_option
 from app.cli.output import ProgressLine, put_json, put_table, say
@@ -103,6 +104,9 @@ def truth(
 
 
 def _reward(kind: str, scale: float) -> Reward | None:
+    given = click.get_current_context().get_parameter_source("scale") is not ParameterSource.DEFAULT
+    if given and kind != "bounded":
+        raise click.UsageError("--scale goes with --reward bounded.")
     if kind == REPLAYS:
         return None
     from services.traffic.rewards import Reward, RewardKind

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.options import deployment_key, json_option, namespace_option, note, services
+from app.cli.options import deployment_key, json_option, namespace_option, needed_why, note, services
 from app.cli.output import plain, put_json, put_table, say
 from services.errors import InvalidInput
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 REWARDS = ("bounded", "hit", "absolute", "squared", "brier", "log_loss", "formula", "tutorial")
 DECIDES = ("paired", "live", "either")
 LIVE_FROM = ("counters", "ledger")
-why_option = click.option("--why", required=True, help="Why; kept with the test.")
+why_option = needed_why("--why", "with the test")
 
 
 @click.group()
@@ -163,11 +163,9 @@ def put_rule(found: ABTest) -> None:
 
 
 def _tests(built: Services, namespace: str, name: str) -> list[ABTest]:
-    from services.verdict.service import no_test
-
     found = built.verdicts.tests(namespace, name)
     if not found:
-        raise no_test(namespace, name)
+        raise built.verdicts.untested(namespace, name)
     return found
 
 

@@ -37,7 +37,7 @@ READS: Methods = _of(
     store__leases="holder holders holds shared",
     store__decisions="get recent unfinished",
     preflight="check left_out",
-    verdicts="assess counted_since propose repeats running tests unlike",
+    verdicts="assess counted_since propose repeats running tests unlike untested",
     decisions="get preview recent rehearse report standing",
     health="all one",
 )

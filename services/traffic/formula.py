@@ -131,8 +131,7 @@ def _read(text: str) -> ast.expr:
     try:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        where = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
-        raise InvalidInput(f"“{text}” is not a formula: it cannot be read{where}.", HINT) from error
+        raise InvalidInput(f"“{text}” is not a formula: {_unread(error, text)}.", HINT) from error
     nodes = list(ast.walk(tree))
     if len(nodes) > MAX_PARTS:
         raise InvalidInput(f"The formula has {len(nodes)} parts; {MAX_PARTS} are allowed.")
@@ -142,6 +141,20 @@ def _read(text: str) -> ast.expr:
     if not any(isinstance(node, ast.Name) and node.id == "y_pred" for node in nodes):
         raise InvalidInput(f"“{text}” does not depend on y_pred, so every model would earn the same.", HINT)
     return tree.body
+
+
+def _unread(error: Exception, text: str) -> str:
+    """Why a text cannot be read, and where, as far as the parser says: of most errors it names the start."""
+    said, place = (error.msg, error.offset or 0) if isinstance(error, SyntaxError) else ("", 0)
+    if said.endswith("was never closed"):
+        return "a bracket is not closed"
+    if said.startswith("expected 'else'"):
+        return "an `if` lacks its `else`"
+    if said.startswith(("unmatched", "closing parenthesis")):
+        return f"the bracket at character {place} closes none"
+    if said == "invalid syntax" and isinstance(error, SyntaxError) and error.lineno == 1:
+        return f"it cannot be read from character {place} on" if 0 < place <= len(text) else "it ends too early"
+    return "it cannot be read"
 
 
 def _check(node: ast.AST, text: str, *, is_called: bool) -> None:

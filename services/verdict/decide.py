@@ -182,4 +182,7 @@ def _waiting(rule: Rule, strands: Sequence[Strand]) -> str:
 def _raised(row: MetricRow) -> str:
     assert row.difference is not None
     raised = figures.change(row.difference.estimate, row.unit)
-    return f"its {row.label.lower()} is higher by {raised} ({words.SOURCES[row.source]})"
+    label = row.label[:1].lower() + row.label[1:]
+    what = f"share of predictions {label}" if row.label.startswith("Slower") else label
+    verb = "are" if row.label.endswith("predictions") else "is"
+    return f"its {what} {verb} higher by {raised} ({words.SOURCES[row.source]})"

@@ -177,6 +177,16 @@ class Verdicts:
         test = self._find(namespace, deployment, test_id)
         return Assessing(self._sources, test).run()
 
+    def untested(self, namespace: str, deployment: str) -> NotFound:
+        """Why there is no test: there is no such deployment, or it never had one; the latter if nobody can tell."""
+        try:
+            self._engine.get(namespace, deployment)
+        except NotFound as error:
+            return error
+        except DecantError:
+            pass
+        return no_test(namespace, deployment)
+
     def _find(self, namespace: str, deployment: str, test_id: int | None) -> ABTest:
         running = self.running(namespace, deployment)
         if test_id is not None:
@@ -185,7 +195,7 @@ class Verdicts:
             return running
         recent = self._store.tests.recent(namespace, deployment, 1)
         if not recent:
-            raise no_test(namespace, deployment)
+            raise self.untested(namespace, deployment)
         return test_of(recent[0])
 
     def _decided(self, namespace: str, deployment: str) -> bool:

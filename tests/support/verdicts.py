@@ -278,6 +278,9 @@ class ExampleVerdicts:
             return [EXAMPLES[deployment]().test]
         return list(self.past.get(deployment, []))
 
+    def untested(self, namespace: str, deployment: str) -> NotFound:
+        return no_test(namespace, deployment)
+
     def propose(self, namespace: str, deployment: str) -> Rule:
         self._reach()
         return Rule()

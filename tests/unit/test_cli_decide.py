@@ -123,7 +123,7 @@ class TestDryRun:
 
     def test_a_reason_of_blanks(self, invoke: Invoke) -> None:
         tried = invoke("keep", NAME, "--reason", " ", "--dry-run")
-        assert tried.exit_code == 2 and "A decision needs a reason." in tried.stderr
+        assert tried.exit_code == 2 and "the reason is blank; say in a few words why" in tried.stderr
 
 
 def test_undo_names_the_decision_and_is_bound_to_it(desk: Desk, invoke: Invoke) -> None:

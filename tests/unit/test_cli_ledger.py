@@ -103,7 +103,7 @@ def test_only_one_deployment(store: EvidenceStore, truths: str) -> None:
     assert result.exit_code == 2, "not one line says anything of what is in the ledger"
 
 
-@pytest.mark.parametrize("arguments", [[], ["x.csv", "--resend"], ["--resend", "--dry-run"]])
+@pytest.mark.parametrize("arguments", [[], ["x.csv", "--resend"], ["--resend", "--dry-run"], ["-", "--scale", "2"]])
 def test_wrong_usage(store: EvidenceStore, arguments: list[str]) -> None:
     assert decant("truth", *arguments).exit_code == 2
 

@@ -84,6 +84,16 @@ def test_no_test_and_a_silent_part_are_errors_not_verdicts(invoke: Invoke, verdi
     assert invoke("verdict", "ship").exit_code == 5
 
 
+@pytest.mark.parametrize("why", ["", "  "])
+@pytest.mark.parametrize("verb", ["start", "end"])
+def test_a_test_needs_a_reason_that_says_something(
+    invoke: Invoke, verdicts: ExampleVerdicts, verb: str, why: str
+) -> None:
+    refused = invoke("test", verb, "ship", "--why", why)
+    assert refused.exit_code == 2 and "the reason is blank" in refused.stderr
+    assert verdicts.started == []
+
+
 def test_the_report_is_a_file(invoke: Invoke, tmp_path: Path):
     target = tmp_path / "ship.html"
     result = invoke("report", "ship", "-o", str(target))

@@ -190,3 +190,10 @@ class TestCommand:
         done = decant("--preview")
         assert done.exit_code == 2 and "Arm b: The data lacks “w”, which the model wants." in done.stderr
         assert stub.predictions == []
+
+    @pytest.mark.parametrize("reward", ["absolute", "hit"])
+    def test_a_scale_for_a_reward_without_one_is_refused(self, decant: Callable[..., Result], reward: str) -> None:
+        done = decant("--preview", "--reward", reward, "--scale", "2")
+        assert done.exit_code == 2 and "--scale goes with --reward bounded" in done.stderr
+        assert decant("--preview", "--reward", reward).exit_code == 0
+        assert decant("--preview", "--scale", "2").exit_code == 0

@@ -68,6 +68,24 @@ def test_anything_but_arithmetic_is_refused_in_words(text: str) -> None:
     assert "y_pred" in caught.value.hint or caught.value.hint == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1/y_pred if y >", "an `if` lacks its `else`"),
+        ("abs(y - y_pred", "a bracket is not closed"),
+        ("y_pred + y)", "the bracket at character 11 closes none"),
+        ("y_pred +", "it ends too early"),
+        ("2 * y_pred y", "it cannot be read from character 12 on"),
+        ("max(y y_pred)", "it cannot be read"),
+        ("y_pred\n3", "it cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_told_where_the_parser_knows_it(text: str, words: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Formula(text)
+    assert caught.value.sentence == f"“{text}” is not a formula: {words}."
+
+
 def test_the_caret_is_explained() -> None:
     with pytest.raises(InvalidInput) as caught:
         Formula("(y - y_pred)^2")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.errors import NotFound
 from services.stats.sums import Sums
 from services.traffic.replay import ReplayMode, ReplaySpec
 from services.verdict.ledger_side import fed_past_split
@@ -53,6 +54,17 @@ def test_rows_sent_again_silence_what_rewards_tell_and_not_the_split(world: Verd
         assert "Prometheus" not in check.sentence + check.advice, "which answers"
     split = check_of(found, "split")
     assert split.light is Light.GREEN and "2,000 requests" in split.sentence
+
+
+def test_without_a_test_a_deployment_that_is_not_there_is_named_first(tmp_path: Path) -> None:
+    made = open_world(tmp_path)
+    for name, words in (("wine", "A/B test of the deployment"), ("beer", "There is no deployment")):
+        with pytest.raises(NotFound) as caught:
+            made.verdicts.assess("seldon", name)
+        assert words in caught.value.sentence
+    made.engine.down = "The controller"
+    with pytest.raises(NotFound, match="A/B test of the deployment"):
+        made.verdicts.assess("seldon", "beer")
 
 
 def test_a_replay_says_in_its_record_whether_it_sends_feedback(world: VerdictWorld) -> None:
