@@ -42,7 +42,7 @@ def _item(step: StartupStep, now: datetime) -> str:
     color = light_color(_LIGHTS[step.state]) if step.state in _LIGHTS else "currentColor"
     faint = "opacity:.75" if step.state is StepState.WAITING else ""
     told = " · ".join(html_escape(part) for part in (_time(step, now), step.note) if part)
-    tail = f' <span style="opacity:.8">{told}</span>' if told else ""
+    tail = f' <span style="opacity:.8;white-space:normal">{told}</span>' if told else ""
     return (
         f'<span role="listitem" style="white-space:nowrap;{faint}" title="{step.step.value}: {_SAID[step.state]}">'
         f'<span style="color:{color};font-weight:700" aria-label="{_SAID[step.state]}">{mark}</span> '
