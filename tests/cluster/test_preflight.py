@@ -104,11 +104,11 @@ def test_a_pod_that_has_no_secret_is_diagnosed(
     engine: KubernetesEngine, cluster: TestCluster, held: Deployment, namespace: str
 ) -> None:
     waiting = {"reason": "CreateContainerConfigError", "message": 'secret "seldon-rclone-secret" not found'}
-    idle = {"name": "classifier", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
+    idle = {"name": "classifier-model-initializer", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
     status = {
         "phase": "Pending",
         "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-02T10:00:01Z"}],
-        "containerStatuses": [{**idle, "state": {"waiting": waiting}}],
+        "initContainerStatuses": [{**idle, "state": {"waiting": waiting}}],
     }
     make_pod(cluster, namespace, status)
     diagnosis = wait_until(
