@@ -42,6 +42,11 @@ class TensorSpec:
     name: str = ""
 
 
+def position_name(place: int) -> str:
+    """What people call a column without a name, by its place from 0 on."""
+    return f"column {place + 1}"
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
     """Inputs are columns, or one or more tensors, or (both empty) undeclared."""
@@ -54,6 +59,11 @@ class Signature:
     def named(self) -> bool:
         """True when the model wants named columns (so Seldon's `xtype: DataFrame`)."""
         return bool(self.columns)
+
+    @property
+    def by_position(self) -> bool:
+        """Whether its columns have no names of their own; they are called `column 1` and so on for people."""
+        return self.named and self.names == [position_name(place) for place in range(len(self.columns))]
 
     @property
     def names(self) -> list[str]:

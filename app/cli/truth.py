@@ -53,14 +53,15 @@ def truth(
 ) -> None:
     """Attach truths or rewards that arrive after their predictions; each line names one by its puid.
 
-    FILE is a CSV (- for stdin) whose first line names the columns: puid, and truth or reward (or both). Rewards that
-    are new go to the arm that earned them as feedback, if the row was sent in the running A/B test (without one: since
-    the deployment last changed), under the split in force, and the test goes by the same reward. All others live in the
-    ledger alone, as do rows sent to an arm of choice and rewards that can be negative. The same file twice changes
-    nothing. A line that says something else than what is stored is counted apart and changes nothing without --replace.
-    Refused are truths that are no number where the target is one, and rewards that the running A/B test cannot pay.
-    A truth of a single request, which no replay sent, earns nothing unless --reward says what. A file of which not one
-    line could be used, because all are wrong, unknown or contradict what is stored, ends with exit code 2.
+    FILE is a CSV (- for stdin) whose first line names the columns: puid, and truth or reward (or both). Where
+    semicolons separate them, numbers may have decimal commas. Rewards that are new go to the arm that earned them as
+    feedback, if the row was sent in the running A/B test (without one: since the deployment last changed), under the
+    split in force, and the test goes by the same reward. All others live in the ledger alone, as do rows sent to an arm
+    of choice and rewards that can be negative. The same file twice changes nothing. A line that says something else
+    than what is stored is counted apart and changes nothing without --replace. Refused are truths that are no number
+    where the target is one, and rewards that the running A/B test cannot pay. A truth of a single request, which no
+    replay sent, earns nothing unless --reward says what. A file of which not one line could be used, because all are
+    wrong, unknown or contradict what is stored, ends with exit code 2.
 
     \b
     Example: python -m app truth labels.csv --dry-run

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from services.schema import Column, ColumnType, Signature, TensorSpec
+from services.schema import Column, ColumnType, Signature, TensorSpec, position_name
 
 EXAMPLE_ROWS = 5
 """Rows of an input example that are kept."""
@@ -72,7 +72,7 @@ def _column(spec: Mapping[str, Any], position: int) -> Column:
     kind = str(spec.get("type", ""))
     known = ColumnType(kind) if kind in set(ColumnType) else ColumnType.OTHER
     # A signature may leave its columns unnamed: they then go by position.
-    name = str(spec["name"]) if spec.get("name") is not None else f"column {position + 1}"
+    name = str(spec["name"]) if spec.get("name") is not None else position_name(position)
     return Column(name, known, required=bool(spec.get("required", True)))
 
 

@@ -82,7 +82,7 @@ def check_columns(
     to the model whether it knows them or not.
     """
     features = [str(column) for column in frame.columns if str(column) != target]
-    if not signature.columns:
+    if not signature.columns or (signature.by_position and not {*signature.names} & {*features}):
         return _check_unnamed(features, signature)
     wanted = {column.name: column for column in signature.columns}
     problems, notes = [], []
@@ -112,9 +112,11 @@ def check_columns(
 
 def _check_unnamed(features: list[str], signature: Signature) -> Fit:
     shape = signature.tensors[0].shape if len(signature.tensors) == 1 else ()
-    if len(shape) == 2 and shape[1] > 0 and shape[1] != len(features):
-        return Fit((f"The model wants {shape[1]} values a row and the data has {len(features)} beside the target.",))
-    return Fit(notes=() if signature.tensors else ("The model has no signature, so the columns cannot be checked.",))
+    width = len(signature.columns) or (shape[1] if len(shape) == 2 else -1)
+    if 0 < width != len(features):
+        return Fit((f"The model wants {width} values a row and the data has {len(features)} beside the target.",))
+    told = bool(signature.tensors or signature.columns)
+    return Fit(notes=() if told else ("The model has no signature, so the columns cannot be checked.",))
 
 
 def _type_problem(cells: pd.Series[Any], column: Column, place: Callable[[int], str]) -> str:

@@ -188,6 +188,22 @@ def test_a_replay_in_which_no_row_was_answered_fails(
     assert ("No row of replay" in done.stderr) == (code == 7)
 
 
+@pytest.mark.parametrize("more", [(), ("--paired",), ("--predictor", "b")])
+def test_a_column_that_the_models_do_not_know_is_not_sent(
+    terminal: Terminal, demonstrated: subprocess.CompletedProcess[str], tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    file = tmp_path / "coloured.csv"
+    frame = wine_frame().head(20)
+    frame.insert(0, "colour", "white")
+    frame.to_csv(file, index=False, sep=";", decimal=",")  # as a German or French spreadsheet writes it
+    done = terminal.run("replay", NAME, "--dataset", str(file), "--json", *more)
+    assert "“colour” is not sent: the model does not know it." in done.stderr
+    found = json.loads(done.stdout)
+    assert (found["failed_rows"], found["answered_rows"]) == (0, 40 if "--paired" in more else 20)
+    seen = terminal.json("replay", NAME, "--dataset", str(file), "--preview", *more)
+    assert isinstance(seen, dict) and {(arm["n"], arm["failed"]) for arm in seen["arms"]} == {(20, 0)}
+
+
 def test_the_demo_says_what_it_replaces(terminal: Terminal, demonstrated: subprocess.CompletedProcess[str]) -> None:
     terminal.run("traffic", NAME, "50/50")
     said = terminal.run("demo", "--rows", "5").stderr

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from services.schema import Column, ColumnType, Signature, TensorSpec
-from services.traffic.columns import check_columns
+from services.traffic.columns import Fit, check_columns
 from services.traffic.datasets import load_dataset
 
 SIGNATURE = Signature(
@@ -61,6 +61,13 @@ class TestColumnCheck:
         signature = Signature(tensors=(TensorSpec("float64", (-1, 5)),))
         assert "wants 5 values a row and the data has 3" in check_columns(FRAME, "quality", signature).problems[0]
         assert check_columns(FRAME, "quality", Signature(tensors=(TensorSpec("float64", (-1, 3)),))).problems == ()
+
+    def test_columns_without_names_go_by_their_number(self):
+        unnamed = [
+            Signature(tuple(Column(f"column {n + 1}", ColumnType.DOUBLE) for n in range(size))) for size in (3, 5)
+        ]
+        assert check_columns(FRAME, "quality", unnamed[0]) == Fit()
+        assert "wants 5 values a row and the data has 3" in check_columns(FRAME, "quality", unnamed[1]).problems[0]
 
     def test_without_a_signature_nothing_can_be_checked(self):
         assert "cannot be checked" in check_columns(FRAME, "quality", Signature()).notes[0]
