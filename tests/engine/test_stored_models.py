@@ -13,10 +13,12 @@ import pytest
 from services.domain import ChangeNote, Deployment, Finding, Predictor
 from services.domain.places import StorePlace
 from services.errors import NotFound
+from services.factory import build_services
 from services.jobs.publications import Prepared
 from services.preflight.check import Preflight, Report
 from services.publishing.store import ModelStore, StoreOptions
 from services.publishing.stored_models import StoredModels
+from services.settings import Settings
 from services.tracking.models import ModelCatalogue
 from tests.support.memory_engine import MemoryEngine
 from tests.support.models import elastic_net
@@ -129,6 +131,24 @@ def test_a_store_that_is_silent_blocks_nothing(place: StorePlace, tmp_path: Path
     nowhere = StoredModels(place, StoreOptions(f"http://127.0.0.1:{free_port()}"))
     report = check(catalogue(tmp_path, nowhere), nowhere, place.uri("m-nope"))
     assert not report.blocks and "The model store does not answer" in only(report.warns).what
+    assert not elsewhere
+
+
+def test_the_settings_lead_to_the_store(
+    s3: RunningStore, place: StorePlace, tmp_path: Path, elsewhere: list[str]
+) -> None:
+    built = build_services(
+        Settings(
+            state_dir=tmp_path / "state",
+            mlflow_tracking_uri=f"sqlite:///{tmp_path / 'none.db'}",
+            model_store=place.uri(),
+            model_store_endpoint=s3.endpoint,
+        )
+    )
+    deployment = Deployment("seldon", "wine", (Predictor("a", place.uri("m-nope")),))
+    finding = only(built.preflight.check(deployment, note=ChangeNote("ann")).blocks)
+    built.close()
+    assert finding.what == f"There is nothing at {place.uri('m-nope')}."
     assert not elsewhere
 
 
