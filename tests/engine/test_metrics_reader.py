@@ -228,6 +228,7 @@ def test_a_prometheus_that_hangs_is_waited_for_once(tmp_path):
         reader = MetricsReader(prometheus.url, SCRAPE_S)
         os.kill(prometheus.pid, signal.SIGSTOP)
         try:
+            wait_until(lambda: _stands_still(prometheus.pid), what="every thread of Prometheus to stand still")
             with pytest.raises(Unavailable, match=r"no answer from .* within 1\.2 s"):
                 reader.tiles(NAMESPACE, DEPLOYMENT, 60)
             # The rest of the page is told at once: nothing is sent, so nothing could have run out of time.
@@ -253,6 +254,14 @@ def _pings(reader: MetricsReader) -> bool:
     except Unavailable:
         return False
     return True
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether the stop has reached every thread: until then one may answer."""
+    states = [
+        task.joinpath("stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()
+    ]
+    return set(states) == {"T"}
 
 
 def _unanswered(url: str) -> int:

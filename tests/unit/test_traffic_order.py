@@ -96,7 +96,7 @@ class TestPreview:
 
     def test_rows_that_failed_or_cannot_be_rewarded_are_counted_apart(self) -> None:
         (arm,) = summarise(seen([1, "x", 3, None], a=[1, 1, None, 1]), BOUNDED).arms
-        assert (arm.sums.n, arm.failed) == (1, 3)
+        assert (arm.sums.n, arm.failed, arm.without_truth) == (1, 2, 1)
         assert "not a number" in arm.error
 
     def test_it_warns_of_the_tutorials_reward_and_not_of_the_bounded_one(self) -> None:
