@@ -127,3 +127,5 @@ def keep_looking(changes: OutsideChanges, stop: threading.Event) -> None:
             if str(error) != silent:
                 log.warning("cannot see what other tools change: %s", error)
             silent = str(error)
+        except Exception:  # the last line of defence: without this look, splits would go uncounted unnoticed
+            log.exception("looking for other tools' changes failed")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from services import outside
 from services.deployments.history_text import manifest_text, split_text
-from services.domain import Change, ChangeNote, Deployment, Predictor, Split
+from services.domain import Change, ChangeNote, Deployment, DeploymentStatus, Predictor, Split
+from services.errors import Unavailable
 from services.evidence.database import open_database
 from services.evidence.store import EvidenceStore
 from services.operations import Operations
 from services.outside import OUTSIDE, OutsideChanges
 from tests.support.memory_engine import MemoryEngine
+from tests.support.waiting import wait_until
 
 ANN = ChangeNote("ann", "first try")
 KUBECTL = "kubectl-patch"
@@ -151,6 +155,28 @@ def test_a_deployment_that_was_never_decants_begins_with_what_is_seen_first(stor
     assert world.look() == []
     world.patch(30)
     assert [(change.before, change.after) for change in world.look()] == [("a=80,b=20", "a=30,b=70")]
+
+
+def test_the_look_goes_on_after_whatever_goes_wrong(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.patch(20)
+    stop, tries = threading.Event(), iter([Unavailable("The cluster"), KeyError("odd")])
+    real = world.engine.list
+
+    def list_() -> list[DeploymentStatus]:
+        if (error := next(tries, None)) is not None:
+            raise error
+        return real()
+
+    monkeypatch.setattr(outside, "LOOK_S", 0.01)
+    monkeypatch.setattr(world.engine, "list", list_)
+    thread = threading.Thread(target=outside.keep_looking, args=(world.changes, stop))
+    thread.start()
+    try:
+        wait_until(lambda: world.told, what="the change to be told")
+    finally:
+        stop.set()
+        thread.join(10)
+    assert world.told == [(KUBECTL, OUTSIDE, "a=80,b=20", "a=20,b=80")]
 
 
 def test_undo_takes_back_what_another_tool_did(world: World) -> None:
