@@ -136,7 +136,7 @@ def undo_decision(
     undone = made.undo(namespace, name, note=because, decision=number, tell=_tell(undoing=True))
     done = _finish(built, undone, wait_s)
     _show(done, as_json)
-    if done.finished and not built.engine.get(namespace, name).settled:
+    if done.finished and _loads(built, namespace, name):
         say("Its models load again and take over by themselves; `python -m app status` shows how far they are.")
 
 
@@ -259,6 +259,16 @@ def _finish(built: Services, decision: Decision, wait_s: int) -> Decision:
         built.decisions.settle(decision.namespace, decision.deployment)
         decision = built.decisions.get(decision.id)
     return decision
+
+
+def _loads(built: Services, namespace: str, name: str) -> bool:
+    """Whether a deployment is not as it was asked for yet; nothing is said of one that cannot be asked about."""
+    from services.errors import DecantError
+
+    try:
+        return not built.engine.get(namespace, name).settled
+    except DecantError:
+        return False
 
 
 def _show(decision: Decision, as_json: bool) -> None:

@@ -18,8 +18,7 @@ from app import reads, state, theme
 from app.components import arms
 from app.guard import escape as plain
 from app.guard import guarded
-from services.deployments.history_text import read_split
-from services.deployments.manifest import from_yaml
+from services.deployments.history_text import split_of
 from services.domain import Change, Deployment, DeploymentStatus
 from services.errors import DecantError, InvalidInput
 from services.stats.srm import AMBER, RED, STANDARD, SplitBand, split_band
@@ -87,12 +86,10 @@ def split_since(changes: Sequence[Change], status: DeploymentStatus | None) -> d
 
 
 def _split_of(text: str) -> dict[str, int] | None:
-    split = read_split(text)
-    if split is None and text:
-        try:
-            split = from_yaml(text).split
-        except InvalidInput:
-            return None
+    try:
+        split = split_of(text)
+    except InvalidInput:
+        return None
     return split.as_dict() if split else None
 
 

@@ -29,6 +29,17 @@ def read_split(text: str) -> Split | None:
     return Split.of((name, int(percent)) for name, percent in (part.split("=") for part in text.split(",")))
 
 
+def split_of(text: str) -> Split | None:
+    """The split of what a text of the history stands for; None for a deployment that was not there.
+
+    Raises InvalidInput if it cannot be read.
+    """
+    if text == NOTHING:
+        return None
+    split = read_split(text)
+    return split if split is not None else from_yaml(text).split
+
+
 def manifest_text(deployment: Deployment) -> str:
     """The manifest without the stamps of who changed it when: equal texts mean equal deployments."""
     kept = tuple((key, value) for key, value in deployment.annotations if key not in STAMPS)

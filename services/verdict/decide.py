@@ -183,6 +183,5 @@ def _raised(row: MetricRow) -> str:
     assert row.difference is not None
     raised = figures.change(row.difference.estimate, row.unit)
     label = row.label[:1].lower() + row.label[1:]
-    what = f"share of predictions {label}" if row.label.startswith("Slower") else label
-    verb = "are" if row.label.endswith("predictions") else "is"
-    return f"its {what} {verb} higher by {raised} ({words.SOURCES[row.source]})"
+    what = f"share of predictions {label} is" if row.key == "slow" else f"{label} are"
+    return f"its {what} higher by {raised} ({words.SOURCES[row.source]})"

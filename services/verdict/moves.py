@@ -6,8 +6,7 @@ from datetime import datetime
 from functools import cached_property
 
 from services.deployments.engine import Engine
-from services.deployments.history_text import NOTHING, read_split
-from services.deployments.manifest import from_yaml
+from services.deployments.history_text import split_of
 from services.domain import Change, Split
 from services.domain.text import count
 from services.errors import DecantError
@@ -45,7 +44,7 @@ class Moves:
 
     def splits(self) -> list[tuple[float, Split]]:
         """Since when which split was asked for, oldest first, as `live_intervals` takes it."""
-        moves = [(c.at, _split_of(c.before), _split_of(c.after)) for c in self.changes]
+        moves = [(c.at, split_of(c.before), split_of(c.after)) for c in self.changes]
         known = [(at, before, after) for at, before, after in moves if before is not None or after is not None]
         now = Split(()) if known else self._unmoved
         known += self._not_yet_told(*(known[-1][::2] if known else (self._test.started_at, self._before)))
@@ -70,7 +69,7 @@ class Moves:
     def _before(self) -> Split | None:
         """The split that the history ends with, of a test in which it tells of no move; None where it tells nothing."""
         newest = next(iter(self._store.changes(*self._where, limit=1)), None)
-        return _split_of(newest.after) if newest is not None else None
+        return split_of(newest.after) if newest is not None else None
 
     @cached_property
     def _unmoved(self) -> Split:
@@ -80,18 +79,10 @@ class Moves:
         """
         if self._test.ended_at is not None:
             later = self._store.first_change(*self._where, after=self._until)
-            before = _split_of(later.before) if later is not None else None
+            before = split_of(later.before) if later is not None else None
             if before is not None:
                 return before
         try:
             return self._engine.get(*self._where).requested
         except DecantError:
             return Split(())
-
-
-def _split_of(text: str) -> Split | None:
-    """The split that a text of the history stands for; None for a deployment that was not there."""
-    if text == NOTHING:
-        return None
-    split = read_split(text)
-    return split if split is not None else from_yaml(text).split

@@ -94,7 +94,7 @@ class Reading:
         stored = record.spec.get("reward")
         return stored is not None and Reward.from_json(stored) == self._rule.reward
 
-    @cached_property
+    @property
     def changes(self) -> list[Change]:
         """Everything anybody changed while the test ran, oldest first."""
         return self._moves.changes

@@ -126,7 +126,7 @@ def test_a_broken_guardrail_keeps_a_even_before_the_reward_is_known():
     verdict = call(table=(rail(0.05, 0.02),))
     assert verdict.call is Call.KEEP
     assert "its failed predictions are higher by" in verdict.headline
-    slow = replace(rail(0.05, 0.02), label="Slower than 60 ms")
+    slow = replace(rail(0.05, 0.02), key="slow", label="Slower than 60 ms")
     assert "its share of predictions slower than 60 ms is higher by" in call(table=(slow,)).headline
     assert "+5\u202fpoints" in verdict.headline and "+1\u202fpoint allowed" in verdict.headline
 
